@@ -1,0 +1,13 @@
+"""Shapes are checked while the tests run, and every test computes on one thread."""
+
+import jaxtyping
+import pytest
+
+jaxtyping.install_import_hook("zoo", "beartype.beartype")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)

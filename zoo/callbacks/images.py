@@ -1,0 +1,56 @@
+"""From the tensors a network sees back to pictures a person can look at."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def displayable(images: Tensor, preprocessing: Mapping[str, Any]) -> np.ndarray:
+    """Undoes the normalisation of a batch.
+
+    Args:
+        images: (B, C, H, W), normalised; of more than three channels the first three are shown, of two the first.
+        preprocessing: `mean` and `std`, one value a channel, of images in 0..1; without them, or where they do not fit
+            the channels, each image is stretched to its own range.
+
+    Returns:
+        8-bit pictures (B, H, W, 3) or (B, H, W, 1).
+    """
+    images = images.detach().float().cpu()
+    channels = images.shape[1]
+    mean, std = preprocessing.get("mean"), preprocessing.get("std")
+    if mean is not None and std is not None and len(mean) == len(std) == channels:
+        images = images * torch.tensor(std).view(-1, 1, 1) + torch.tensor(mean).view(-1, 1, 1)
+    else:
+        low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
+        images = (images - low) / (high - low).clamp(min=1e-12)
+    shown = images[:, : 3 if channels >= 3 else 1]
+    return shown.nan_to_num().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+def image_grid(images: np.ndarray, *, columns: int = 8, tile: int = 96, gap: int = 4) -> np.ndarray:
+    """Lays pictures out in rows, on white.
+
+    Args:
+        images: 8-bit, (B, H, W, C) with C of 1 or 3.
+        columns: pictures in a row.
+        tile: pictures with smaller sides are enlarged by a whole factor to about this many pixels.
+        gap: pixels between pictures.
+
+    Returns:
+        8-bit picture (H, W, 3).
+    """
+    factor = max(1, round(tile / max(images.shape[1:3])))
+    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    count, height, width, _ = images.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    grid = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, dtype=np.uint8)
+    for position, image in enumerate(images):
+        top = gap + position // columns * (height + gap)
+        left = gap + position % columns * (width + gap)
+        grid[top : top + height, left : left + width] = image
+    return grid

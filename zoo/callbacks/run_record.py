@@ -1,0 +1,161 @@
+"""What a run leaves behind about itself: config, environment, timings and final metrics, as plain files.
+
+The same config, class names and preprocessing go into every checkpoint, which therefore suffices to evaluate.
+"""
+
+import json
+import math
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "hydra-core", "tensorboard", "torchmetrics", "numpy")
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes one JSON object, whole or not at all; numbers that are not finite become null."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(_finite(values), indent=2) + "\n")
+    temporary.replace(path)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def git_state() -> dict[str, Any]:
+    """Returns the commit of the code that runs and whether it was changed since; empty outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"git_commit": git("rev-parse", "HEAD"), "git_changed": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def environment(trainer: Trainer) -> dict[str, Any]:
+    """Returns versions, machine and code state as plain values."""
+    device = trainer.strategy.root_device
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "num_devices": trainer.world_size,
+        "num_threads": torch.get_num_threads(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        **git_state(),
+    }
+
+
+class RunRecord(Callback):
+    """Times the run, marks its checkpoints and writes `environment.json` and `metrics.json`.
+
+    Args:
+        output_dir: the directory of the run.
+        config: the resolved config as plain values.
+        started: `time.perf_counter()` at the start of the process.
+    """
+
+    def __init__(self, output_dir: Path, *, config: dict[str, Any], started: float) -> None:
+        self.output_dir, self.config, self.started = output_dir, config, started
+        self.seconds_to_first_step: float | None = None
+        self.rates: list[float] = []
+        self._epoch_started = self._validation_started = self._validation_seconds = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes what the run stands on."""
+        if trainer.is_global_zero:
+            facts = {"seed": self.config["seed"], "data_fingerprint": _data(trainer).fingerprint}
+            write_json(self.output_dir / "environment.json", {**environment(trainer), **facts})
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the epoch's clock."""
+        self._epoch_started, self._validation_seconds = time.perf_counter(), 0.0
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Notes when the first step was done; then the hook switches itself off."""
+        self.seconds_to_first_step = time.perf_counter() - self.started
+        self.on_train_batch_end = None  # type: ignore[assignment,method-assign]
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stops the epoch's clock."""
+        self._validation_started = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lets the epoch's clock run on."""
+        self._validation_seconds += time.perf_counter() - self._validation_started
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the epoch's training throughput, without validation."""
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)
+        seconds = time.perf_counter() - self._epoch_started - self._validation_seconds
+        batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        rate = batches * _data(trainer).batch_size * trainer.world_size / seconds
+        self.rates.append(rate)
+        pl_module.log("throughput/samples_per_second", rate)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Adds all that evaluation needs as plain values, so that the file loads with `weights_only=True`."""
+        data = _data(trainer)
+        checkpoint["zoo"] = {
+            "config": self.config,
+            "class_names": list(data.class_names),
+            "preprocessing": data.preprocessing(),
+            "data_fingerprint": data.fingerprint,
+            "version": metadata.version("zoo"),
+        }
+
+    def write(self, trainer: Trainer, metrics: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        """Writes `metrics.json` and returns what it holds.
+
+        Args:
+            trainer: the trainer that has fitted.
+            metrics: the final metrics by their logged name.
+            **more: further plain values.
+        """
+        module = trainer.lightning_module
+        cuda = module.device.type == "cuda" or trainer.strategy.root_device.type == "cuda"
+        peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else _peak_resident_mb()
+        values = {
+            **{name: float(value) for name, value in metrics.items()},
+            "num_parameters": sum(parameter.numel() for parameter in module.model.parameters()),  # type: ignore[union-attr]
+            "seconds_total": time.perf_counter() - self.started,
+            "seconds_to_first_step": self.seconds_to_first_step,
+            "samples_per_second": statistics.median(self.rates) if self.rates else None,
+            "peak_memory_mb": peak,
+            "device": trainer.strategy.root_device.type,
+            "precision": trainer.precision,
+            "seed": self.config["seed"],
+            "output_dir": str(self.output_dir),
+            **more,
+        }
+        if trainer.is_global_zero:
+            write_json(self.output_dir / "metrics.json", values)
+        return values
+
+
+def _data(trainer: Trainer) -> Any:
+    return trainer.datamodule  # type: ignore[attr-defined]
+
+
+def _peak_resident_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if platform.system() == "Darwin" else peak / 2**10

@@ -1,0 +1,48 @@
+"""Whether a network can take images of a size, found without computing anything."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+CANDIDATES = (16, 32, 48, 64, 96, 128, 160, 224, 299)
+
+
+def check_image_size(model: nn.Module, in_channels: int, image_size: int | Sequence[int]) -> None:
+    """Runs the network on tensors without storage.
+
+    Args:
+        model: takes (B, C, H, W).
+        in_channels: C.
+        image_size: H and W in pixels, one number where they are equal.
+
+    Raises:
+        ValueError: the images are too small; the message names a size that fits.
+    """
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    problem = _problem(model, in_channels, height, width)
+    if problem is None:
+        return
+    larger = [side for side in CANDIDATES if side > min(height, width)]
+    fitting = next((side for side in larger if _problem(model, in_channels, side, side) is None), None)
+    if fitting is None:
+        raise ValueError(f"images {in_channels}x{height}x{width} do not go through it ({problem}); choose another model")
+    raise ValueError(f"images {height}x{width} are too small for it; set data.image_size={fitting}")
+
+
+def _problem(model: nn.Module, in_channels: int, height: int, width: int) -> str | None:
+    state = {name: tensor.to("meta") for name, tensor in model.state_dict(keep_vars=True).items()}
+    images = torch.empty(2, in_channels, height, width, device="meta")
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            functional_call(model, state, (images,))
+    except NotImplementedError:  # an operation that has no shape rule; the first step will tell
+        return None
+    except (RuntimeError, ValueError) as error:
+        return str(error).splitlines()[0]
+    finally:
+        model.train(training)
+    return None

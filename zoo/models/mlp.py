@@ -1,0 +1,73 @@
+"""Multilayer perceptron: linear layers with activations between them, on the pixels of an image in one row.
+
+David E. Rumelhart, Geoffrey E. Hinton, Ronald J. Williams, "Learning representations by back-propagating errors",
+Nature 323, 1986. Norm and dropout are later additions; with twenty sigmoid layers it still shows vanishing gradients.
+"""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo.layers.activation import make_activation
+from zoo.layers.image import height_and_width
+from zoo.layers.init import initialize
+from zoo.layers.norm import make_norm
+from zoo.ranges import PositiveInt, Probability
+
+
+class MLP(nn.Module):
+    """A classifier of flattened images.
+
+    Args:
+        num_classes: K, number of classes.
+        in_channels: C, channels of the images.
+        image_size: side of the images in pixels, or [height, width].
+        hidden_sizes: the width of each hidden layer, input to output; empty for a linear classifier.
+        activation: a name that `make_activation` knows.
+        norm: a name that `make_norm` knows, between each hidden linear layer and its activation.
+        dropout: probability of zeroing a value after each activation.
+        init: a scheme that `initialize` knows.
+
+    Raises:
+        ValueError: if a hidden size is below 1, or a name is unknown.
+    """
+
+    def __init__(
+        self,
+        num_classes: PositiveInt,
+        in_channels: PositiveInt,
+        *,
+        image_size: int | Sequence[int],
+        hidden_sizes: Sequence[int] = (256, 256),
+        activation: str = "relu",
+        norm: str | None = None,
+        dropout: Probability = 0.0,
+        init: str = "default",
+    ) -> None:
+        super().__init__()
+        if any(size < 1 for size in hidden_sizes):
+            raise ValueError(f"hidden_sizes {list(hidden_sizes)}: each must be at least 1; leave the layer out instead")
+        height, width = height_and_width(image_size)
+        sizes = [in_channels * height * width, *hidden_sizes]
+        self.hidden = nn.Sequential()
+        for in_features, out_features in zip(sizes[:-1], sizes[1:], strict=True):
+            layer = nn.Sequential(
+                nn.Linear(in_features, out_features),
+                make_norm(norm, out_features, dims=1),
+                make_activation(activation),
+                nn.Dropout(dropout),
+            )
+            self.hidden.append(layer)
+        self.head = nn.Linear(sizes[-1], num_classes)
+        initialize(self, init, activation)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Logits of the images."""
+        x = x.flatten(start_dim=1)  # (B, C * H * W)
+        x = self.hidden(x)  # (B, hidden)
+        return self.head(x)  # (B, K)
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Each hidden layer, then the head."""
+        return [*([layer] for layer in self.hidden), [self.head]]

@@ -1,0 +1,53 @@
+"""Test-time augmentation: the mean opinion of a classifier over several views of an image.
+
+Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks (2012), section 4.1,
+with flips and small shifts in place of ten crops.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+View = Literal["flip", "shift"]
+SHIFT = 1 / 16  # of the image's side
+
+
+class TestTimeAugmentation(nn.Module):
+    """Averages a classifier's probabilities over views of its input.
+
+    Args:
+        model: takes (B, C, H, W), gives logits (B, K).
+        views: `flip` adds the mirrored image, `shift` the image moved by a sixteenth to each side.
+    """
+
+    __test__ = False  # no test of pytest, despite the name
+
+    def __init__(self, model: nn.Module, *, views: Sequence[View]) -> None:
+        super().__init__()
+        unknown = set(views) - {"flip", "shift"}
+        if unknown:
+            raise ValueError(f"view {', '.join(sorted(unknown))}: unknown; choose among flip and shift")
+        self.model, self.views = model, tuple(views)
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Returns the logarithm of the mean probabilities, which serve as logits."""
+        views = [images]
+        if "shift" in self.views:
+            height, width = (max(1, round(side * SHIFT)) for side in images.shape[-2:])
+            moves = ((height, 0), (-height, 0), (0, width), (0, -width))
+            views += [_shifted(images, down, right) for down, right in moves]
+        if "flip" in self.views:
+            views += [view.flip(-1) for view in views]
+        probabilities = torch.stack([self.model(view).float().softmax(-1) for view in views])  # (V, B, K)
+        return probabilities.mean(0).clamp_min(torch.finfo(torch.float32).tiny).log()
+
+
+def _shifted(images: Tensor, down: int, right: int) -> Tensor:
+    """Moves images by whole pixels; the border is repeated."""
+    height, width = images.shape[-2:]
+    rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)
+    columns = (torch.arange(width, device=images.device) - right).clamp(0, width - 1)
+    return images.index_select(-2, rows).index_select(-1, columns)

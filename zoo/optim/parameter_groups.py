@@ -1,0 +1,58 @@
+"""Which parameters weight decay shrinks, and the two parameter groups that follow from it.
+
+Decay pulls a weight that multiplies features towards zero. It has no such meaning for what is added to features or
+scales them: biases, norms, layer scales, embeddings, class tokens. A parameter used in two places (tied weights) is
+decayed only if both would be.
+"""
+
+import re
+from typing import Any
+
+from torch import nn
+
+UNDECAYED_MODULES = (nn.LayerNorm, nn.RMSNorm, nn.Embedding, nn.EmbeddingBag)  # may hold parameters of two dimensions
+UNDECAYED_NAMES = re.compile("bias|embed|token|scale")  # of bare parameters, as in `pos_embed` or `class_token`
+
+
+def decayed_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Name the parameters that weight decay applies to.
+
+    Args:
+        model: any module; frozen parameters are treated like the rest.
+
+    Returns:
+        The decayed parameters by name, each once, in the model's order.
+    """
+    exempt = {
+        id(parameter)
+        for module in model.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.ndim < 2 or isinstance(module, UNDECAYED_MODULES) or UNDECAYED_NAMES.search(name)
+    }
+    return {name: parameter for name, parameter in model.named_parameters() if id(parameter) not in exempt}
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split all parameters into those with and those without weight decay.
+
+    Frozen parameters are included: freezing is a function of the epoch, so a run that is resumed in the middle needs
+    the same groups as one that starts.
+
+    Args:
+        model: any module.
+        weight_decay: the decay of the first group; not negative.
+
+    Returns:
+        The groups `decay` and `no_decay`, without the one that would be empty; parameters as (name, parameter) pairs.
+    """
+    decayed = decayed_parameters(model)
+    rest = {name: parameter for name, parameter in model.named_parameters() if name not in decayed}
+    return without_empty(
+        {"name": "decay", "params": list(decayed.items()), "weight_decay": weight_decay},
+        {"name": "no_decay", "params": list(rest.items()), "weight_decay": 0.0},
+    )
+
+
+def without_empty(*groups: dict[str, Any]) -> list[dict[str, Any]]:
+    """Drop the groups that have no parameters: torch refuses them beside groups with named ones."""
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,20 @@
+"""Classification: one class for each sample, whatever the samples are."""
+
+from torch import Tensor
+
+from zoo.tasks.base import Batch, Task
+
+
+class ClassificationTask(Task):
+    """Learns to name the class of a sample.
+
+    The batch holds `target` (B,) class indices and, where labels were mixed, `soft_target` (B, K) probabilities.
+    """
+
+    def losses(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Returns the criterion of the logits (B, K) against the mixed labels, or the true ones."""
+        return {"loss": self.criterion(outputs, batch.get("soft_target", batch["target"]))}
+
+    def compare(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns probabilities (B, K) and the true class indices (B,)."""
+        return outputs.detach().float().softmax(dim=-1), batch["target"]
