@@ -3,7 +3,7 @@
 import jaxtyping
 import pytest
 
-jaxtyping.install_import_hook("zoo", "beartype.beartype")
+jaxtyping.install_import_hook("zoo", "tests.typechecker.check")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -123,14 +123,10 @@ def build_trainer(cfg: DictConfig, callbacks: list[Any], *, loggers: list[Any]) 
         raise OptionError("trainer.accelerator", "no GPU is to be found here", "set trainer=cpu or trainer=auto")
     if options.get("precision") == "auto":
         options.precision = _precision(accelerator)
+    extra: dict[str, Any] = {"callbacks": callbacks, "logger": loggers, "default_root_dir": cfg.output_dir}
     if options.get("profiler") is None:
-        options.pop("profiler", None)
-        callbacks_profiler: dict[str, Any] = {"profiler": NoProfiler()}
-    else:
-        callbacks_profiler = {}
-    trainer: Trainer = _build(
-        options, "trainer", callbacks=callbacks, logger=loggers, default_root_dir=cfg.output_dir, **callbacks_profiler
-    )
+        extra["profiler"] = NoProfiler()
+    trainer: Trainer = _build(options, "trainer", **extra)
     return trainer
 
 

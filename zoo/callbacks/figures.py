@@ -11,16 +11,17 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DPI = 144
 INK, ACCENT, WARNING = "#222222", "#2a6fb0", "#d9822b"  # blue and orange: apart for colour-blind eyes and in grey
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 11,
     "axes.edgecolor": "#888888",
@@ -32,6 +33,7 @@ STYLE = {
     "axes.spines.right": False,
     "text.parse_math": False,  # a class may be named "$5 bill"
 }
+SHARES = {0: "0", 0.01: "1 %", 0.1: "10 %", 0.25: "25 %", 0.5: "50 %", 1: "100 %"}
 MAX_LABELLED = 100
 MAX_COUNTED = 30
 
@@ -62,9 +64,8 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], *, title: s
     num_classes = len(class_names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [shorten(name, 18) for name in class_names]
-    side = float(np.clip(0.46 * num_classes, 2.2, 12.0))
-    counted = num_classes <= MAX_COUNTED
-    with new_figure(side + 1.8 + (0 if counted else 3.4), side + 1.2) as (figure, images):
+    side = float(np.clip(0.46 * num_classes, 2.2, 12.0))  # inches
+    with new_figure(side + 1.8, side + 1.2) as (figure, images):
         from matplotlib.colors import PowerNorm
 
         axes = figure.add_subplot()
@@ -74,33 +75,33 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], *, title: s
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         if num_classes <= MAX_LABELLED:
-            size = float(np.clip(72 * side / num_classes * 0.62, 4.5, 9))
-            flat = num_classes <= 10 and max(map(len, names)) <= 3
-            axes.set_xticks(range(num_classes), names, fontsize=size, rotation=0 if flat else 90)
+            size = float(np.clip(45 * side / num_classes, 4.5, 9))
+            level = num_classes <= 10 and max(map(len, names)) <= 3
+            axes.set_xticks(range(num_classes), names, fontsize=size, rotation=0 if level else 90)
             axes.set_yticks(range(num_classes), names, fontsize=size)
-        else:
-            axes.set_xlabel(f"predicted (0 to {num_classes - 1})")
-        if counted:
-            axes.set_xticks(np.arange(num_classes - 1) + 0.5, minor=True)
-            axes.set_yticks(np.arange(num_classes - 1) + 0.5, minor=True)
-            axes.grid(which="minor", color="#dddddd", linewidth=0.6)
-            axes.tick_params(which="minor", length=0)
-            digits = len(str(int(counts.max(initial=0))))
-            size = min(9.0, 72 * side / num_classes / max(digits, 2) * 1.3)
-            for row, column in np.argwhere(counts > 0):
-                colour = "white" if shares[row, column] > 0.35 else INK
-                text = str(int(counts[row, column]))
-                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
-        bar = figure.colorbar(
-            picture, ax=axes, aspect=18 * max(1.0, side / 4), pad=0.02, ticks=[0, 0.01, 0.1, 0.25, 0.5, 1]
-        )
-        bar.ax.set_yticklabels(["0", "1 %", "10 %", "25 %", "50 %", "100 %"], fontsize=8)
+        bar = figure.colorbar(picture, ax=axes, aspect=max(18, 4.5 * side), pad=0.02, ticks=list(SHARES))
+        bar.ax.set_yticklabels(SHARES.values(), fontsize=8)
         bar.ax.tick_params(length=0)
         bar.outline.set_visible(False)
         bar.set_label("share of the true class", fontsize=8)
-        if not counted:
-            bar.ax.text(6, 1, _largest_confusions(counts, names), transform=bar.ax.transAxes, va="top", fontsize=9)
+        if num_classes <= MAX_COUNTED:
+            _write_counts(axes, counts, shares, side / num_classes)
+        else:
+            bar.ax.text(6, 1, _largest_confusions(counts, names), transform=bar.ax.transAxes, va="top")
     return images[0]
+
+
+def _write_counts(axes: "Axes", counts: np.ndarray, shares: np.ndarray, cell: float) -> None:
+    lines = np.arange(len(counts) - 1) + 0.5
+    axes.set_xticks(lines, minor=True)
+    axes.set_yticks(lines, minor=True)
+    axes.grid(which="minor", color="#dddddd", linewidth=0.6)
+    axes.tick_params(which="minor", length=0)
+    digits = max(2, len(str(int(counts.max(initial=0)))))
+    size = min(9.0, 94 * cell / digits)  # points, for a cell in inches
+    for row, column in np.argwhere(counts > 0):
+        colour = "white" if shares[row, column] > 0.35 else INK
+        axes.text(column, row, str(int(counts[row, column])), ha="center", va="center", color=colour, fontsize=size)
 
 
 def _largest_confusions(counts: np.ndarray, names: Sequence[str], *, limit: int = 20) -> str:

@@ -47,7 +47,7 @@ class ModelGraph(Callback):
             # The others run a forward pass on all ranks together.
             log.info("no model graph: %s has the model in parts", type(trainer.strategy).__name__)
             return
-        model = getattr(pl_module.model, "_orig_mod", pl_module.model)  # torch.compile's are not traced
+        model: nn.Module = pl_module.model  # type: ignore[assignment]
         inputs = batch.get("input") if isinstance(batch, dict) else None
         parameters = sum(parameter.numel() for parameter in model.parameters())
         if parameters > self.max_parameters:
@@ -67,6 +67,7 @@ def write_graph(logger: TensorBoard, model: nn.Module, example: Tensor, step: in
         step: number of optimizer steps so far.
     """
     training = [module for module in model.modules() if module.training]
+    compiled, model._compiled_call_impl = model._compiled_call_impl, None  # what torch.compile made cannot be traced
     devices = [example.device] if example.is_cuda else []
     try:
         with (
@@ -81,5 +82,6 @@ def write_graph(logger: TensorBoard, model: nn.Module, example: Tensor, step: in
         # The tracer meets any model's code and raises anything; the page without its graph is still a page.
         log.info("no model graph: %s", str(error).strip().splitlines()[0] if str(error).strip() else repr(error))
     finally:
+        model._compiled_call_impl = compiled
         for module in training:
             module.training = True

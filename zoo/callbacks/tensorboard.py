@@ -1,9 +1,9 @@
 """The TensorBoard page of a run: stages on one chart, steps and epochs as axes, hyper-parameters with final metrics.
 
 TensorBoard draws equal tags of different runs on one chart, so `train/loss` and `val/loss` become the tag `loss` of the
-runs `train` and `val`. It knows no epoch axis, so that the same values stand once more under `epoch/loss`, with the
-epoch as their step. Hyper-parameters and final metrics share a run `hparams` of their own: the HParams tab takes every
-scalar of a session's run and of those below it as a column, and here it shall show the final metrics alone. No
+runs `train` and `val`. It knows no epoch axis, so that the values of whole epochs stand once more under `epoch/loss`,
+with the epoch as their step. Hyper-parameters and final metrics have a run `hparams` to themselves: the HParams tab
+makes a column of every scalar in a session's run and below it, and only the final metrics shall be columns. No
 "experiment" is declared: TensorBoard would take the first one it finds for the columns of all runs.
 """
 
@@ -26,72 +26,70 @@ HPARAM_SECTIONS = ("data", "model", "task", "optimizer", "scheduler", "finetune"
 
 
 class TensorBoard(Logger):
-    """Writes event files, one folder a stage, without slowing the steps down.
+    """Writes event files under `tensorboard/`, one folder a stage, without slowing the steps down.
 
-    Nothing is imported or opened before the first value arrives, which is after the first step. Writing is done by a
-    thread. In the folder of a run that is resumed, older values from the first new step on are marked as replaced.
+    Nothing is imported or opened before the first value arrives, which is after the first step; a thread does the
+    writing. In the folders of a run that is resumed, older values from its first new step on are marked as replaced.
 
     Args:
-        directory: where the event folders are made.
+        save_dir: directory of the run.
         flush_seconds: a killed run loses at most the values of this many seconds.
     """
 
-    def __init__(self, directory: str | Path, *, flush_seconds: PositiveInt = 5) -> None:
+    def __init__(self, save_dir: str | Path, *, flush_seconds: PositiveInt = 5) -> None:
         super().__init__()
-        self._directory = Path(directory)
+        self._save_dir = Path(save_dir)
         self._flush_seconds = flush_seconds
         self._writers: dict[str, SummaryWriter] = {}
+        self._stepwise: set[str] = set()
         self._hparams: dict[str, str | float] = {}
-        self._epoch = 0
-        self._epoch_values: dict[str, float] = {}
+        self._final: dict[str, float] = {}
+        self._last_step = 0
+        self._ended = False
 
     @property
     def name(self) -> str:
-        """The name Lightning shows."""
+        """What Lightning calls the logger."""
         return "tensorboard"
 
     @property
     def version(self) -> str:
-        """None is needed: the directory belongs to one run."""
+        """Empty: a run's directory is its own."""
         return ""
 
     @property
     def save_dir(self) -> str:
-        """Where the event folders are."""
-        return str(self._directory)
+        """The directory of the run."""
+        return str(self._save_dir)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Adds a point to the curve of each metric.
 
-        Lightning adds `epoch` to what belongs to the epoch axis, but to the values of single training steps as well.
-        So a plain training value waits until the epoch is over, and the last one counts; `name_epoch` and the values
-        of other stages are final when they come.
+        Values of a whole epoch come from `self.log` in an epoch's last hook, and Lightning adds their `epoch`; they are
+        drawn against epochs, and against steps unless that curve has finer values. All other values come from a direct
+        call, without `epoch`.
 
         Args:
-            metrics: values by logged name, with the number of the epoch under `epoch` where Lightning gives it.
+            metrics: values by logged name.
             step: number of optimizer steps so far.
         """
-        step = step or 0
+        self._last_step = step = step or 0
         values = dict(metrics)
         epoch = values.pop("epoch", None)
-        if epoch is not None and int(epoch) != self._epoch:
-            self._end_epoch()
-            self._epoch = int(epoch)
+        if epoch is None:
+            self._stepwise.update(values)
         for name, value in values.items():
             run, tag = split_stage(name)
-            metric = tag.removesuffix("_step").removesuffix("_epoch")
-            if not tag.endswith("_epoch"):
-                self.writer(run, step).add_scalar(metric, value, step)
-            if epoch is None or tag.endswith("_step"):
-                continue
-            if run == "train" and not tag.endswith("_epoch"):
-                self._epoch_values[metric] = value
-            else:
-                self.writer(run, step).add_scalar(f"epoch/{metric}", value, self._epoch)
-        if epoch is not None and any(split_stage(name)[0] != "train" for name in values):
-            self._flush()
+            writer = self.writer(run, step)
+            if epoch is None or name not in self._stepwise:
+                writer.add_scalar(tag, value, step)
+            if epoch is not None:
+                writer.add_scalar(f"epoch/{tag}", value, int(epoch))
+        self._final.update({name: value for name, value in values.items() if name.partition("/")[0] in STAGES})
         self._start_session()
+        if epoch is not None:
+            self._flush()
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
@@ -99,8 +97,8 @@ class TensorBoard(Logger):
 
         Args:
             params: the resolved config; of its sections, those of `HPARAM_SECTIONS` are kept.
-            args: none; Lightning's signature.
-            kwargs: none; Lightning's signature.
+            args: nothing; Lightning's signature has them.
+            kwargs: nothing; Lightning's signature has them.
         """
         config = vars(params) if isinstance(params, Namespace) else params
         self._hparams = flatten({name: config[name] for name in HPARAM_SECTIONS if name in config})
@@ -123,53 +121,38 @@ class TensorBoard(Logger):
         run, tag = split_stage(name)
         self.writer(run, step).add_text(tag, text, step)
 
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Fills the columns of the HParams tab with the newest metrics; called at the end of fit and again of test.
+
+        Args:
+            status: Lightning's word: `success` ends the session, after anything else it may be resumed.
+        """
+        if not self._writers:
+            return
+        writer = self.writer("hparams", 0)
+        for name, value in self._final.items():
+            writer.add_scalar(name, value, self._last_step)
+        self._final.clear()
+        if status == "success" and not self._ended:
+            _write_session(writer, None)
+            self._ended = True
+        self._flush()
+
     def writer(self, run: str, step: int) -> "SummaryWriter":
-        """The open writer of one event folder.
+        """The open writer of one event folder, for the process of rank zero.
 
         Args:
             run: name of the folder.
-            step: number of optimizer steps so far: if the folder holds values already, they count up to this step.
+            step: number of optimizer steps so far; what the folder holds from here on is replaced.
         """
         if run not in self._writers:
             from torch.utils.tensorboard import SummaryWriter
 
-            folder = self._directory / run
-            purge_step = step if any(folder.glob("events.out.tfevents.*")) else None
-            self._writers[run] = SummaryWriter(str(folder), purge_step=purge_step, flush_secs=self._flush_seconds)
+            folder = str(self._save_dir / "tensorboard" / run)
+            # In a fresh folder, too: a reader takes the second mark of a start for the first resumption.
+            self._writers[run] = SummaryWriter(folder, purge_step=step, flush_secs=self._flush_seconds)
         return self._writers[run]
-
-    @rank_zero_only
-    def finalize(self, status: str) -> None:
-        """Writes what is pending; Lightning calls this at the end of fit and of test, and more may come.
-
-        Args:
-            status: Lightning's word for how it ended.
-        """
-        self._end_epoch()
-
-    @rank_zero_only
-    def finish(self, metrics: Mapping[str, Any]) -> None:
-        """Fills the metric columns of the HParams tab and closes the files.
-
-        Args:
-            metrics: the run's final metrics; those named `stage/name` become columns.
-        """
-        self._end_epoch()
-        self._start_session()
-        writer = self.writer("hparams", 0)
-        for name, value in metrics.items():
-            if name.partition("/")[0] in STAGES and isinstance(value, int | float):
-                writer.add_scalar(name, value, int(metrics.get("global_step", 0)))
-        writer._get_file_writer().add_summary(_session_summaries({})[1])
-        for writer in self._writers.values():
-            writer.close()
-        self._writers.clear()
-
-    def _end_epoch(self) -> None:
-        for metric, value in self._epoch_values.items():
-            self.writer("train", 0).add_scalar(f"epoch/{metric}", value, self._epoch)
-        self._epoch_values.clear()
-        self._flush()
 
     def _flush(self) -> None:
         for writer in self._writers.values():
@@ -177,7 +160,7 @@ class TensorBoard(Logger):
 
     def _start_session(self) -> None:
         if self._hparams:
-            self.writer("hparams", 0)._get_file_writer().add_summary(_session_summaries(self._hparams)[0])
+            _write_session(self.writer("hparams", 0), self._hparams)
             self._hparams = {}
 
 
@@ -188,14 +171,14 @@ def split_stage(name: str) -> tuple[str, str]:
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str | float]:
-    """The leaves of a config by dotted name, as the numbers and strings the HParams tab can show.
+    """The leaves of a config by dotted name, as the numbers and strings that the HParams tab can show.
 
     Args:
         config: nested mappings of plain values.
         prefix: dotted name of the mapping.
 
     Returns:
-        One entry a leaf; that of a `_target_` is the class's short name under the name of its mapping.
+        One entry a leaf; that of a `_target_` is the short name of the class, under the name of its mapping.
     """
     leaves: dict[str, str | float] = {}
     for key, value in config.items():
@@ -204,15 +187,18 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str | floa
             leaves |= flatten(value, name)
         elif key == "_target_":
             leaves[prefix] = str(value).rpartition(".")[2]
+        elif str(key).startswith("_"):
+            continue  # the likes of _partial_
         elif value is None or isinstance(value, bool):
-            leaves[name] = {None: "null", True: "true", False: "false"}[value]
-        elif not str(key).startswith("_"):
+            leaves[name] = "null" if value is None else str(value).lower()
+        else:
             leaves[name] = value if isinstance(value, int | float) else str(value)
     return leaves
 
 
-def _session_summaries(hparams: Mapping[str, str | float]) -> tuple[Any, Any]:
-    from torch.utils.tensorboard.summary import hparams as hparams_summaries
+def _write_session(writer: "SummaryWriter", hparams: Mapping[str, str | float] | None) -> None:
+    """Starts a session of the HParams tab with its hyper-parameters, or with None ends it."""
+    from torch.utils.tensorboard.summary import hparams as summaries
 
-    _, start, end = hparams_summaries(dict(hparams), {})
-    return start, end
+    _, start, end = summaries(dict(hparams or {}), {})  # type: ignore[no-untyped-call]
+    writer._get_file_writer().add_summary(end if hparams is None else start)  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """Finds what a dotted path names by reading source files, without importing them.
 
-Importing torch takes seconds, so a wrong option could not be refused at once if signatures came from `inspect`. Only the
-files on the way to the name are read, each is parsed once, and re-exports, aliases and star imports are followed.
+Importing torch takes seconds, so a wrong option could not be refused at once if signatures came from `inspect`. Only
+the files on the way to the name are read, each is parsed once; re-exports, aliases and star imports are followed.
 What is made at run time (extension modules, `__getattr__`, metaclasses) is answered with None: not known.
 """
 
@@ -40,34 +40,41 @@ class Binding:
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """A parsed source file.
+    """A source file, parsed when a name in it is looked up.
 
     Args:
         name: dotted name.
         path: the file, or the folder of a package without `__init__.py`.
-        text: its source.
-        tree: its syntax tree.
         is_package: whether it is an `__init__.py` or a bare folder.
     """
 
     name: str
     path: Path
-    text: str
-    tree: ast.Module
     is_package: bool
+
+    @functools.cached_property
+    def text(self) -> str:
+        """Its source, read when a name in it is looked up: on the way to torch.optim, torch/__init__.py is not."""
+        return "" if self.path.is_dir() else self.path.read_text(encoding="utf-8")
 
     @functools.cached_property
     def bindings(self) -> dict[str, list[Binding]]:
         """The statements that bind each name, in order; star imports stand under "*"."""
         found: dict[str, list[Binding]] = {}
-        for name, binding in _bindings(self.tree.body):
+        try:
+            body = ast.parse(self.text).body
+        except (OSError, SyntaxError, ValueError):
+            return {"__getattr__": []}  # its import will say what is wrong
+        for name, binding in _bindings(body):
             found.setdefault(name, []).append(binding)
         return found
 
     @property
     def is_dynamic(self) -> bool:
         """Whether the module may have names that its statements do not show."""
-        return "__getattr__" in self.bindings or any(mark in self.text for mark in ("globals()", "sys.modules["))
+        if "__getattr__" in self.bindings:
+            return True
+        return any(mark in self.text for mark in ("globals()", "sys.modules["))
 
     def absolute(self, node: ast.ImportFrom) -> str:
         """Returns the dotted name of the module that `from ... import` reads from."""
@@ -158,12 +165,8 @@ def _top_level(name: str) -> Module | None:
 
 
 @functools.cache
-def _load(name: str, path: Path) -> Module | None:
-    try:
-        text = "" if path.is_dir() else path.read_text(encoding="utf-8")
-        return Module(name, path, text, ast.parse(text), is_package=path.is_dir() or path.name == "__init__.py")
-    except (OSError, SyntaxError, ValueError):
-        return None
+def _load(name: str, path: Path) -> Module:
+    return Module(name, path, is_package=path.is_dir() or path.name == "__init__.py")
 
 
 def _submodule(module: Module, name: str) -> Module | None:
@@ -177,8 +180,8 @@ def _submodule(module: Module, name: str) -> Module | None:
 
 
 def _member(module: Module, name: str, seen: frozenset[str], *, is_last: bool) -> Found:
-    # A folder's file comes first on the way (`torch.optim` need not read torch/__init__.py), but a name that the package
-    # binds comes first at the end: torchvision.models.alexnet is the function, not the file it stands in.
+    # A folder's file comes first on the way (`torch.optim` need not read torch/__init__.py), but a name that the
+    # package binds comes first at the end: torchvision.models.alexnet is the function, not the file it stands in.
     if not is_last and (submodule := _submodule(module, name)):
         return submodule
     if name in module.bindings:

@@ -51,4 +51,5 @@ class ConvNormActivation(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C_in H W"]) -> Float[Tensor, "B C_out H W"]:
         """Apply the three in turn."""
-        return self.activation(self.norm(self.conv(x)))
+        out: Tensor = self.activation(self.norm(self.conv(x)))
+        return out

@@ -1,7 +1,7 @@
 """Stochastic depth: during training each sample skips a residual branch with some probability.
 
-Gao Huang et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382. Drawn per sample, not per batch, and scaled
-during training instead of in evaluation, as has become usual.
+Gao Huang et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382. Drawn per sample, not per batch, and
+scaled during training instead of in evaluation, as has become usual.
 """
 
 from jaxtyping import Float

@@ -1,9 +1,10 @@
 """Initial weights by the name of a scheme, for a whole model.
 
 Kaiming He et al., "Delving Deep into Rectifiers", 2015, arXiv:1502.01852 (kaiming); Xavier Glorot, Yoshua Bengio,
-"Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010 (xavier); Andrew M. Saxe et al.,
-"Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", 2013, arXiv:1312.6120 (orthogonal);
-Priya Goyal et al., "Accurate, Large Minibatch SGD", 2017, arXiv:1706.02677, section 5.1 (zero_residual).
+"Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010 (xavier); Andrew M. Saxe et
+al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", 2013, arXiv:1312.6120
+(orthogonal); Priya Goyal et al., "Accurate, Large Minibatch SGD", 2017, arXiv:1706.02677, section 5.1
+(zero_residual).
 
 The gain is computed from the activation itself, not taken from `torch.nn.init.calculate_gain`, whose table knows only a
 few activations and holds empirical values for some of them.
@@ -11,6 +12,7 @@ few activations and holds empirical values for some of them.
 
 import math
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,14 @@ from zoo.layers.activation import make_activation
 from zoo.layers.naming import unknown_name
 
 WeightInit = Callable[[Tensor, float], Tensor]
+
+
+@runtime_checkable
+class ResidualBlock(Protocol):
+    """A block that can start as its shortcut alone."""
+
+    def zero_residual(self) -> None:
+        """Set the last layer of the residual branch to zero."""
 
 
 def activation_gain(activation: str) -> float:
@@ -60,9 +70,9 @@ def initialize(model: nn.Module, scheme: str, activation: str = "relu") -> None:
 
     Args:
         model: the model; its norm layers keep weight 1 and bias 0.
-        scheme: "default" leaves torch's own; "kaiming", "xavier" and "orthogonal" as in the papers above; "zero_residual"
-            is kaiming with every residual block starting as its shortcut: the last norm's weight is zero (blocks say which
-            by a method `zero_residual`).
+        scheme: "default" leaves torch's own; "kaiming", "xavier" and "orthogonal" as in the papers above;
+            "zero_residual" is kaiming with every residual block starting as its shortcut: the weight of its last norm
+            is zero (or of its last convolution: the blocks' method `zero_residual` knows).
         activation: the name of the model's activation, from which the gain follows.
 
     Raises:
@@ -84,7 +94,7 @@ def initialize(model: nn.Module, scheme: str, activation: str = "relu") -> None:
 
 
 def _zero_residual_blocks(model: nn.Module) -> None:
-    blocks = [module for module in model.modules() if hasattr(module, "zero_residual")]
+    blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
     if not blocks:
         raise ValueError(f"init zero_residual: {type(model).__name__} has no residual blocks; choose kaiming")
     for block in blocks:

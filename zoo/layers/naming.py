@@ -47,7 +47,9 @@ def find_module_class(kind: str, name: str, choices: Mapping[str, type[nn.Module
     try:
         found = getattr(importlib.import_module(module_path), class_name)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{kind} {name!r} cannot be imported ({error}); check the path, it must be on PYTHONPATH") from error
+        raise ValueError(
+            f"{kind} {name!r} cannot be imported ({error}); check the path, it must be on PYTHONPATH"
+        ) from error
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise ValueError(f"{kind} {name!r} is no torch.nn.Module class; name a class that is one")
     return found

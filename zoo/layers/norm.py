@@ -1,7 +1,8 @@
 """Normalisation layers by name, for feature vectors (B, C) and images (B, C, H, W).
 
-Sergey Ioffe, Christian Szegedy, "Batch Normalization", 2015, arXiv:1502.03167; Jimmy Lei Ba, Jamie Ryan Kiros, Geoffrey E.
-Hinton, "Layer Normalization", 2016, arXiv:1607.06450; Yuxin Wu, Kaiming He, "Group Normalization", 2018, arXiv:1803.08494.
+Sergey Ioffe, Christian Szegedy, "Batch Normalization", 2015, arXiv:1502.03167; Jimmy Lei Ba, Jamie Ryan Kiros,
+Geoffrey E. Hinton, "Layer Normalization", 2016, arXiv:1607.06450; Yuxin Wu, Kaiming He, "Group Normalization", 2018,
+arXiv:1803.08494.
 """
 
 import math
@@ -53,8 +54,8 @@ def make_norm(name: str | None, num_features: int, dims: Literal[1, 2] = 2) -> n
     """A new normalisation layer.
 
     Args:
-        name: "batch", "layer", "group", "none" (None means the same), or the path of a module class that takes the number
-            of features as its only required argument, such as `torch.nn.InstanceNorm2d`.
+        name: "batch", "layer", "group", "none" (None means the same), or the path of a module class that takes the
+            number of features as its only required argument, such as `torch.nn.InstanceNorm2d`.
         num_features: C, the number of features or channels, at least 1.
         dims: 1 for vectors (B, C), 2 for images (B, C, H, W).
 

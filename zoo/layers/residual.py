@@ -1,7 +1,8 @@
 """The two-convolution residual blocks that the ResNets share.
 
-Kaiming He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385 (basic block and shortcuts A and B);
-Kaiming He et al., "Identity Mappings in Deep Residual Networks", 2016, arXiv:1603.05027 (pre-activation block).
+Kaiming He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385 (basic block and shortcuts A
+and B); Kaiming He et al., "Identity Mappings in Deep Residual Networks", 2016, arXiv:1603.05027 (pre-activation
+block).
 """
 
 from typing import Literal
@@ -46,8 +47,8 @@ class BasicBlock(nn.Module):
         in_channels: channels in, at least 1.
         out_channels: channels out, at least 1.
         stride: of the first convolution and the shortcut, at least 1.
-        shortcut: where the shape changes, "projection" is a 1x1 convolution with norm (B in the paper) and "padding" needs no
-            parameters (A); elsewhere the shortcut is the identity.
+        shortcut: where the shape changes, "projection" is a 1x1 convolution with norm (B in the paper) and "padding"
+            needs no parameters (A); elsewhere the shortcut is the identity.
         activation: a name that `make_activation` knows.
         norm: a name that `make_norm` knows.
         drop_path: probability that a sample skips the block during training.
@@ -84,7 +85,8 @@ class BasicBlock(nn.Module):
         """The block's output, activated."""
         residual = self.activation(self.norm1(self.conv1(x)))
         residual = self.norm2(self.conv2(residual))
-        return self.activation(self.shortcut(x) + self.drop_path(residual))
+        out: Tensor = self.activation(self.shortcut(x) + self.drop_path(residual))
+        return out
 
     def zero_residual(self) -> None:
         """Start as the shortcut: zero the last norm's weight, or the last convolution where there is no norm."""
@@ -137,12 +139,14 @@ class PreActivationBlock(nn.Module):
         shortcut = x if self.projection is None else self.projection(activated)
         residual = self.activation(self.norm2(self.conv1(activated)))
         residual = self.conv2(self.dropout(residual))
-        return shortcut + self.drop_path(residual)
+        out: Tensor = shortcut + self.drop_path(residual)
+        return out
 
     def zero_residual(self) -> None:
         """Start as the shortcut: zero the last convolution.
 
-        Not the last norm: what follows it is an activation, and relu has no gradient at zero, so the branch would stay dead.
+        Not the last norm: what follows it is an activation, and relu has no gradient at zero, so the branch would
+        stay dead.
         """
         nn.init.zeros_(self.conv2.weight)
         if self.conv2.bias is not None:

@@ -36,6 +36,8 @@ class PerClassLoss(nn.Module):
         class_weights: what each class's term is multiplied by, or None for 1.
     """
 
+    weight: Tensor | None
+
     def __init__(self, *, label_smoothing: Probability = 0.0, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
@@ -72,8 +74,8 @@ class PerClassLoss(nn.Module):
 class FocalLoss(PerClassLoss):
     """Cross-entropy that looks away from what is already classified well.
 
-    Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv:1708.02002, over a softmax instead of sigmoids; their
-    alpha is `class_weights`. Soft targets weight the terms of all classes.
+    Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv:1708.02002, over a softmax instead of sigmoids;
+    their alpha is `class_weights`. Soft targets weight the terms of all classes.
 
     Args:
         gamma: how strongly; 0 is cross-entropy.

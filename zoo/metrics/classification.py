@@ -70,7 +70,7 @@ class MacroAUROC(MulticlassAUROC):
     def __init__(self, num_classes: PositiveInt, **options: Any) -> None:
         super().__init__(num_classes, **options)
 
-    def compute(self) -> Float[Tensor, ""]:
+    def compute(self) -> Float[Tensor, ""]:  # type: ignore[override]
         """Return the mean over all samples so far."""
         preds, target = dim_zero_cat(self.preds), dim_zero_cat(self.target)
         areas = [area_under_roc(scores, target == label) for label, scores in enumerate(preds.unbind(1))]

@@ -27,7 +27,9 @@ def check_image_size(model: nn.Module, in_channels: int, image_size: int | Seque
     larger = [side for side in CANDIDATES if side > min(height, width)]
     fitting = next((side for side in larger if _problem(model, in_channels, side, side) is None), None)
     if fitting is None:
-        raise ValueError(f"images {in_channels}x{height}x{width} do not go through it ({problem}); choose another model")
+        raise ValueError(
+            f"images {in_channels}x{height}x{width} do not go through it ({problem}); choose another model"
+        )
     raise ValueError(f"images {height}x{width} are too small for it; set data.image_size={fitting}")
 
 

@@ -4,6 +4,7 @@ David E. Rumelhart, Geoffrey E. Hinton, Ronald J. Williams, "Learning representa
 Nature 323, 1986. Norm and dropout are later additions; with twenty sigmoid layers it still shows vanishing gradients.
 """
 
+import itertools
 from collections.abc import Sequence
 
 from jaxtyping import Float
@@ -51,7 +52,7 @@ class MLP(nn.Module):
         height, width = height_and_width(image_size)
         sizes = [in_channels * height * width, *hidden_sizes]
         self.hidden = nn.Sequential()
-        for in_features, out_features in zip(sizes[:-1], sizes[1:], strict=True):
+        for in_features, out_features in itertools.pairwise(sizes):
             layer = nn.Sequential(
                 nn.Linear(in_features, out_features),
                 make_norm(norm, out_features, dims=1),
@@ -66,7 +67,8 @@ class MLP(nn.Module):
         """Logits of the images."""
         x = x.flatten(start_dim=1)  # (B, C * H * W)
         x = self.hidden(x)  # (B, hidden)
-        return self.head(x)  # (B, K)
+        logits: Tensor = self.head(x)  # (B, K)
+        return logits
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """Each hidden layer, then the head."""

@@ -1,10 +1,10 @@
 """Muon for the hidden matrices and AdamW for the rest, as one optimizer.
 
 Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024, https://kellerjordan.github.io/posts/muon;
-Liu et al., "Muon is Scalable for LLM Training", 2025, arXiv:2502.16982: their factor 0.2 sqrt(max(rows, columns)) gives
-Muon's updates the size of AdamW's, so that one learning rate and one weight decay serve both. `torch.optim.Muon` has the
-same mathematics, for matrices alone. Here convolution kernels are matrices too (out_channels, the rest), and matrices
-of one shape are orthogonalised in one batch.
+Liu et al., "Muon is Scalable for LLM Training", 2025, arXiv:2502.16982: their factor 0.2 sqrt(max(rows, columns))
+gives Muon's updates the size of AdamW's, so that one learning rate and one weight decay serve both. `torch.optim.Muon`
+has the same mathematics, for matrices alone. Here convolution kernels are matrices too (out_channels, the rest), and
+matrices of one shape are orthogonalised in one batch.
 """
 
 from collections import defaultdict
@@ -100,7 +100,7 @@ class Muon(Optimizer):
         """
         layers = [module for module in model.modules() if isinstance(module, (nn.Linear, *CONVOLUTIONS))]
         head = {id(parameter) for layer in layers[-1:] for parameter in layer.parameters()}
-        # A kernel with groups is a stack of small matrices, one a group: flattened it maps nothing to nothing.
+        # A kernel with groups is one small matrix a group; flattened to a single one it stands for no linear map.
         kernels = {id(layer.weight) for layer in layers if isinstance(layer, CONVOLUTIONS) and layer.groups == 1}
         hidden = {
             name: parameter

@@ -2,8 +2,8 @@
 
 Being functions of the step and of nothing else, they are exact after a resume, and a run that is prolonged follows the
 longer schedule from its next step on. `total_steps` counts optimizer steps, not batches. A length (`warmup`, `decay`)
-below 1 is a fraction of `total_steps`; from 1 it is a number of steps. `final` is the fraction of the learning rate that
-is left at the end.
+below 1 is a fraction of `total_steps`; from 1 it is a number of steps. `final` is the fraction of the learning rate
+that is left at the end.
 """
 
 import math

@@ -16,10 +16,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric
 
-from zoo.losses.l1 import l1_penalty
-from zoo.optim.build import build_optimizer
+from zoo.losses.penalties import l1_penalty
+from zoo.optim.optimizers import build_optimizer
+from zoo.optim.parameter_groups import decayed_parameters
 from zoo.ranges import NonNegativeFloat, NonNegativeInt
-from zoo.seeds import derive_seed
+from zoo.seeds import counted_seed
 from zoo.tasks.stage_metrics import StageMetrics
 
 Batch = dict[str, Tensor]
@@ -94,7 +95,7 @@ class Task(LightningModule):
         outputs = self(batch)
         losses = self.losses(outputs, batch)
         if self.l1:
-            losses["l1"] = self.l1 * l1_penalty(self.model)
+            losses["l1"] = self.l1 * l1_penalty(decayed_parameters(self.model).values())
             losses["loss"] = losses["loss"] + losses["l1"]
         if self.train_record.append(losses, *self.compare(outputs, batch)):
             self._log_window()
@@ -134,9 +135,7 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Builds the optimizer over all parameters and the schedule, which counts optimizer steps."""
-        scaled = self.trainer.precision == "16-mixed" and self.trainer.gradient_clip_val
-        # A fused step unscales the gradients itself, too late for them to be clipped.
-        optimizer = build_optimizer(self.make_optimizer, self.model, fused=not scaled)
+        optimizer = build_optimizer(self.make_optimizer, self.model)
         if self.make_scheduler is None:
             return optimizer
         scheduler = self.make_scheduler(optimizer, self.num_optimizer_steps())
@@ -157,7 +156,7 @@ class Task(LightningModule):
         return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
 
     def _seed_step(self, batch_idx: int) -> None:
-        seed = derive_seed(self.seed, self.current_epoch, batch_idx, self.global_rank)
+        seed = counted_seed("step", self.seed, self.current_epoch, batch_idx, self.global_rank)
         # torch.manual_seed asks every kind of device and costs 0.1 ms; these two are all that a step draws from.
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":

@@ -1,8 +1,8 @@
 """A plain convolutional network of any depth: the first model to try on small images.
 
-No single paper: blocks of convolution, norm and activation (Ioffe & Szegedy 2015, arXiv:1502.03167) with pooling between
-them, and global average pooling before the classifier (Min Lin, Qiang Chen, Shuicheng Yan, "Network In Network", 2013,
-arXiv:1312.4400).
+No single paper: blocks of convolution, norm and activation (Ioffe & Szegedy 2015, arXiv:1502.03167) with pooling
+between them, and global average pooling before the classifier (Min Lin, Qiang Chen, Shuicheng Yan, "Network In
+Network", 2013, arXiv:1312.4400).
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,9 @@ class ConvNet(nn.Module):
             for _ in range(convs_per_block):
                 out_channels = width * 2**index
                 block.append(
-                    ConvNormActivation(channels, out_channels, kernel_size=kernel_size, activation=activation, norm=norm)
+                    ConvNormActivation(
+                        channels, out_channels, kernel_size=kernel_size, activation=activation, norm=norm
+                    )
                 )
                 channels = out_channels
             if index < depth - 1:
@@ -84,7 +86,8 @@ class ConvNet(nn.Module):
         for block in self.blocks:
             x = block(x)  # (B, 2 C, H / 2, W / 2)
         x = x.mean(dim=(2, 3))  # (B, C)
-        return self.head(self.dropout(x))  # (B, K)
+        logits: Tensor = self.head(self.dropout(x))  # (B, K)
+        return logits
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """Each block, then the head."""

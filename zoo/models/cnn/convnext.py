@@ -1,7 +1,8 @@
 """ConvNeXt: a convolutional network with the proportions of a vision transformer.
 
-Zhuang Liu et al., "A ConvNet for the 2020s", 2022, arXiv:2201.03545. Where we deviate: the patch size of the stem follows the
-image size (4 in the paper, made for 224x224), and weights start as torch's do unless `init` says otherwise.
+Zhuang Liu et al., "A ConvNet for the 2020s", 2022, arXiv:2201.03545. Where we deviate: the patch size of the stem
+follows the image size (4 in the paper, made for 224x224), and weights start as torch's do unless `init` says
+otherwise.
 """
 
 from collections.abc import Sequence
@@ -57,7 +58,8 @@ class ConvNeXtBlock(nn.Module):
         residual = self.project(residual)  # (B, H, W, C)
         if self.scale is not None:
             residual = residual * self.scale
-        return x + self.drop_path(residual.permute(0, 3, 1, 2))  # (B, C, H, W)
+        out: Tensor = x + self.drop_path(residual.permute(0, 3, 1, 2))  # (B, C, H, W)
+        return out
 
     def zero_residual(self) -> None:
         """Start as the identity: zero the last linear layer, as no norm comes after it."""
@@ -80,7 +82,8 @@ class ConvNeXt(nn.Module):
         activation: a name that `make_activation` knows.
         norm: a name that `make_norm` knows.
         dropout: probability of zeroing a value between the linear layers of a block.
-        drop_path: probability that a sample skips the last block during training; it rises linearly from 0 at the first.
+        drop_path: probability that a sample skips the last block during training; it rises linearly from 0 at the
+            first.
         init: a scheme that `initialize` knows.
 
     Raises:
@@ -143,7 +146,8 @@ class ConvNeXt(nn.Module):
         for stage in self.stages:
             x = stage(x)  # (B, 2 C, H / 2, W / 2)
         x = self.norm(x.mean(dim=(2, 3)))  # (B, C)
-        return self.head(x)  # (B, K)
+        logits: Tensor = self.head(x)  # (B, K)
+        return logits
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """The stem, each stage (the last one with the final norm), and the head."""

@@ -69,7 +69,8 @@ class LeNet(nn.Module):
         x = x.flatten(start_dim=1)  # (B, 400)
         x = self.dropout(self.activation(self.linear1(x)))  # (B, 120)
         x = self.dropout(self.activation(self.linear2(x)))  # (B, 84)
-        return self.head(x)  # (B, K)
+        logits: Tensor = self.head(x)  # (B, K)
+        return logits
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """Each layer for itself, input to head."""

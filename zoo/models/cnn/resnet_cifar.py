@@ -1,7 +1,7 @@
 """The ResNets of the CIFAR-10 experiments: three narrow stages of n basic blocks, 6n + 2 layers deep.
 
-Kaiming He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385, section 4.2: 3x3 stem, 16, 32 and
-64 channels, and shortcuts without parameters (option A).
+Kaiming He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385, section 4.2: 3x3 stem, 16,
+32 and 64 channels, and shortcuts without parameters (option A).
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,8 @@ class ResNetCIFAR(nn.Module):
         activation: a name that `make_activation` knows.
         norm: a name that `make_norm` knows.
         dropout: probability of zeroing a feature before the head.
-        drop_path: probability that a sample skips the last block during training; it rises linearly from 0 at the first.
+        drop_path: probability that a sample skips the last block during training; it rises linearly from 0 at the
+            first.
         init: a scheme that `initialize` knows.
 
     Raises:
@@ -94,7 +95,8 @@ class ResNetCIFAR(nn.Module):
         for stage in self.stages:
             x = stage(x)  # (B, 2 C, H / 2, W / 2)
         x = x.mean(dim=(2, 3))  # (B, 64)
-        return self.head(self.dropout(x))  # (B, K)
+        logits: Tensor = self.head(self.dropout(x))  # (B, K)
+        return logits
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """The stem, each stage, and the head."""

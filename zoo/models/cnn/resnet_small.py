@@ -1,8 +1,8 @@
 """ResNet for small images: ResNet-18 with a 3x3 stem and no max-pooling, so that 32x32 images keep their detail.
 
-Kaiming He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385; with `block: preactivation` the
-blocks of Kaiming He et al., "Identity Mappings in Deep Residual Networks", 2016, arXiv:1603.05027. Where we deviate: the
-stem, which in the paper is a 7x7 convolution of stride 2 and a max-pooling, made for 224x224 images.
+Kaiming He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385; with `block: preactivation`
+the blocks of Kaiming He et al., "Identity Mappings in Deep Residual Networks", 2016, arXiv:1603.05027. Where we
+deviate: the stem, which in the paper is a 7x7 convolution of stride 2 and a max-pooling, made for 224x224 images.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,8 @@ class ResNetSmall(nn.Module):
         activation: a name that `make_activation` knows.
         norm: a name that `make_norm` knows.
         dropout: probability of zeroing a feature before the head.
-        drop_path: probability that a sample skips the last block during training; it rises linearly from 0 at the first.
+        drop_path: probability that a sample skips the last block during training; it rises linearly from 0 at the
+            first.
         init: a scheme that `initialize` knows.
 
     Raises:
@@ -88,7 +89,8 @@ class ResNetSmall(nn.Module):
         for stage in self.stages:
             x = stage(x)  # (B, 2 C, H / 2, W / 2)
         x = self.final(x).mean(dim=(2, 3))  # (B, C)
-        return self.head(self.dropout(x))  # (B, K)
+        logits: Tensor = self.head(self.dropout(x))  # (B, K)
+        return logits
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """The stem, each stage (the last one with the final norm), and the head."""

@@ -65,7 +65,8 @@ class VGG(nn.Module):
         for stage in self.stages:
             x = stage(x)  # (B, 2 C, H / 2, W / 2)
         x = x.mean(dim=(2, 3))  # (B, C)
-        return self.head(self.dropout(x))  # (B, K)
+        logits: Tensor = self.head(self.dropout(x))  # (B, K)
+        return logits
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """Each stage, then the head."""

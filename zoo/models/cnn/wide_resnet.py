@@ -1,7 +1,7 @@
 """Wide residual networks: fewer layers, each with more channels.
 
-Sergey Zagoruyko, Nikos Komodakis, "Wide Residual Networks", 2016, arXiv:1605.07146. WRN-d-k has depth d = 6n + 4 and is k times
-as wide as the ResNets for CIFAR; dropout goes between the convolutions of a block (section 2.4).
+Sergey Zagoruyko, Nikos Komodakis, "Wide Residual Networks", 2016, arXiv:1605.07146. WRN-d-k has depth d = 6n + 4 and
+is k times as wide as the ResNets for CIFAR; dropout goes between the convolutions of a block (section 2.4).
 """
 
 from jaxtyping import Float
@@ -27,7 +27,8 @@ class WideResNet(nn.Module):
         activation: a name that `make_activation` knows.
         norm: a name that `make_norm` knows.
         dropout: probability of zeroing a value between the convolutions of a block; the paper takes 0.3 for CIFAR.
-        drop_path: probability that a sample skips the last block during training; it rises linearly from 0 at the first.
+        drop_path: probability that a sample skips the last block during training; it rises linearly from 0 at the
+            first.
         init: a scheme that `initialize` knows.
 
     Raises:
@@ -83,7 +84,8 @@ class WideResNet(nn.Module):
         for stage in self.stages:
             x = stage(x)  # (B, 2 C, H / 2, W / 2)
         x = self.activation(self.norm(x)).mean(dim=(2, 3))  # (B, C)
-        return self.head(x)  # (B, K)
+        logits: Tensor = self.head(x)  # (B, K)
+        return logits
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """The stem, each stage (the last one with the final norm), and the head."""

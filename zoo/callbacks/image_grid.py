@@ -1,11 +1,46 @@
-"""From the tensors a network sees back to pictures a person can look at."""
+"""Batches as pictures: what the network sees, for a person to look at."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+
+from zoo.callbacks.tensorboard import TensorBoard
+from zoo.ranges import PositiveInt
+
+
+class AugmentedImages(Callback):
+    """Shows the first training batch in TensorBoard as `train/augmented_inputs`, after the first step.
+
+    Args:
+        num_images: at most this many are shown.
+    """
+
+    def __init__(self, num_images: PositiveInt = 32) -> None:
+        self.num_images = num_images
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Shows the batch if it holds images, and then takes itself out of the training loop."""
+        # Lightning skips what is not callable; a hook that only returned would cost 5 us a step.
+        self.on_train_batch_end = None  # type: ignore[assignment,method-assign]
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoard)]
+        inputs = batch.get("input") if isinstance(batch, dict) else None
+        if not loggers or not trainer.is_global_zero or not isinstance(inputs, Tensor) or inputs.ndim != 4:
+            return
+        grid = image_grid(displayable(inputs[: self.num_images], preprocessing_of(trainer)))
+        for logger in loggers:
+            logger.log_image("train/augmented_inputs", grid, trainer.global_step)
+
+
+def preprocessing_of(trainer: Trainer) -> Mapping[str, Any]:
+    """What the trainer's data module does to raw data; nothing where it does not say."""
+    described: Mapping[str, Any] = getattr(getattr(trainer, "datamodule", None), "preprocessing", dict)()
+    return described
 
 
 def displayable(images: Tensor, preprocessing: Mapping[str, Any]) -> np.ndarray:

@@ -1,0 +1,54 @@
+"""The command line before Hydra sees it."""
+
+from pathlib import Path
+
+import pytest
+
+from zoo.config.command_line import forced, groups, parse
+from zoo.errors import OptionError
+
+
+@pytest.mark.parametrize("override", ["optimizer.lr=1", "seed=3", "a.b=[1,2]", "x=", "optimizer.lr=1e-3,1e-2"])
+def test_a_key_is_forced(override: str) -> None:
+    assert forced(override, ["model"]) == f"++{override}"
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["model=mlp", "model=mlp,lenet", "model/head=x", "model@a=x", "~seed", "~a=1", "+a=1", "++a=1", "hydra.x=1", "mlp"],
+)
+def test_everything_else_is_left_alone(override: str) -> None:
+    assert forced(override, ["model"]) == override
+
+
+def test_flags_may_stand_between_overrides() -> None:
+    line = parse(["a=1", "-m", "b=2", "-cn", "other", "--cfg=job"][:5])
+    assert (line.flags, line.overrides) == ({"--multirun": "", "--config-name": "other"}, ["a=1", "b=2"])
+
+
+def test_info_takes_a_word_only_if_it_is_one_of_its_own() -> None:
+    assert parse(["--info", "plugins", "a=1"]).flags == {"--info": "plugins"}
+    assert parse(["--info", "a=1"]).overrides == ["a=1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mulirun"], "did you mean --multirun?"),
+        (["--model=mlp"], "write model=mlp, without dashes"),
+        (["--cfg"], "give --cfg VALUE"),
+        (["--cfg", "jop"], "did you mean job?"),
+        (["--resolve"], "add --cfg job"),
+        (["--cfg", "job", "-m"], "only one of these"),
+    ],
+)
+def test_a_wrong_flag_says_what_to_write(arguments: list[str], message: str) -> None:
+    with pytest.raises(OptionError, match=message.replace("?", r"\?")):
+        parse(arguments)
+
+
+def test_groups_are_folders_and_parts_of_choices_are_hidden(tmp_path: Path) -> None:
+    for name in ("model/mlp.yaml", "model/_base.yaml", "model/cnn/deep.yaml", "hydra/x.yaml", "train.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert groups([tmp_path]) == {"model": ["cnn/deep", "mlp"]}

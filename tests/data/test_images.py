@@ -1,0 +1,196 @@
+import warnings
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchvision.transforms import functional
+
+from zoo.data.augment import BatchAugment
+from zoo.data.digits import Digits
+from zoo.data.images import MemoryImages, channel_statistics, resize, to_channels
+from zoo.data.synthetic_images import SyntheticImages
+from zoo.errors import DataError, OptionError
+
+
+def made_up(**options) -> MemoryImages:
+    source = SyntheticImages(num_samples=200, num_test_samples=40, num_classes=4, image_size=8)
+    return MemoryImages(**{"source": source, "batch_size": 16, **options})
+
+
+def ready(**options) -> MemoryImages:
+    data = made_up(**options)
+    data.facts()
+    return data
+
+
+def epoch_of(data: MemoryImages, epoch: int = 0) -> dict[str, torch.Tensor]:
+    """Returns the samples of a training epoch after augmentation, in the order of their index."""
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    batches = [data.prepare_batch(batch, train=True) for batch in loader]
+    joined = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    order = joined["index"].argsort()
+    return {name: values[order] for name, values in joined.items()}
+
+
+def test_facts_are_found_and_measured():
+    facts = made_up().facts()
+    assert facts["num_classes"] == 4 and facts["in_channels"] == 3 and facts["image_size"] == 8
+    data = ready()
+    pixels = data.images["train"].numpy() / 255.0
+    np.testing.assert_allclose(facts["mean"], pixels.mean((0, 2, 3)), atol=1e-6)
+    np.testing.assert_allclose(facts["std"], pixels.std((0, 2, 3)), atol=1e-6)
+
+
+def test_a_given_fact_that_the_data_contradict_is_named():
+    with pytest.raises(OptionError) as error:
+        made_up(num_classes=7).facts()
+    assert str(error.value) == "data.num_classes: 7 given but 4 found; remove the override"
+
+
+def test_given_statistics_are_used_as_they_are():
+    facts = made_up(mean=[0.1, 0.2, 0.3], std=[1.0, 2.0, 3.0]).facts()
+    assert (facts["mean"], facts["std"]) == ([0.1, 0.2, 0.3], [1.0, 2.0, 3.0])
+    with pytest.raises(OptionError, match="1 values for 3 channels"):
+        made_up(mean=[0.1], std=[1.0]).facts()
+
+
+def test_setup_loads_once():
+    data = ready()
+    images = data.images["train"]
+    data.setup("fit")
+    assert data.images["train"] is images
+
+
+def test_a_constant_channel_has_a_deviation_to_divide_by():
+    mean, std = channel_statistics(torch.full((2, 1, 4, 4), 51, dtype=torch.uint8))
+    assert mean == pytest.approx([0.2]) and std == [1.0]
+
+
+def test_validation_is_held_out_by_class_and_by_split_seed_alone():
+    first, second = ready(seed=0, val_fraction=0.2), ready(seed=1, val_fraction=0.2)
+    assert torch.equal(first.images["val"], second.images["val"])
+    assert not torch.equal(first.images["val"], ready(split_seed=1, val_fraction=0.2).images["val"])
+    assert first.labels["val"].bincount().tolist() == [10] * 4
+    train, val = ({image.numpy().tobytes() for image in first.images[split]} for split in ("train", "val"))
+    assert len(train) == 160 and len(val) == 40 and not train & val
+
+
+def test_a_subset_for_training_leaves_validation_as_it_is():
+    some, every = ready(train_samples=40), ready()
+    assert some.labels["train"].bincount().tolist() == [10] * 4
+    assert torch.equal(some.images["val"], every.images["val"])
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            {"batch_size": 512},
+            "data.batch_size: 512 asked, but only 180 training samples; lower it to at most 180",
+        ),
+        (
+            {"val_fraction": 0.0},
+            "data.val_fraction: 0 of 200 samples leaves none for validation; set it between 0 and 1, such as 0.1",
+        ),
+        (
+            {"val_fraction": 1.0},
+            "data.val_fraction: 1 of 200 samples leaves none for training; set it between 0 and 1, such as 0.1",
+        ),
+        (
+            {"train_samples": 181},
+            "data.train_samples: 181 asked, but only 180 training samples; lower it, or set null for all",
+        ),
+        (
+            {"in_channels": 2},
+            "data.in_channels: 2 asked, but the images have 3; set 1 or 3, or null for what the images have",
+        ),
+    ],
+)
+def test_an_option_that_does_not_fit_is_named_with_its_remedy(options, line):
+    with pytest.raises(OptionError) as error:
+        made_up(**options).facts()
+    assert str(error.value) == line
+
+
+def test_batches_are_normalised_as_torchvision_does():
+    data = ready()
+    batch = next(iter(data.val_dataloader()))
+    expected = functional.normalize(batch["input"] / 255, data.mean, data.std)
+    result = data.prepare_batch(batch, train=False)
+    torch.testing.assert_close(result["input"], expected, atol=1e-5, rtol=1e-5)
+    assert batch["input"].dtype == torch.uint8
+    assert result.keys() == {"input", "target", "index"}
+
+
+def test_every_training_sample_comes_at_most_once_and_every_other_exactly_once():
+    data = ready()
+    index = epoch_of(data)["index"]
+    assert len(index) == len(index.unique()) == 176
+    for split, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
+        index = torch.cat([batch["index"] for batch in loader])
+        assert index.sort().values.tolist() == list(range(len(data.labels[split])))
+
+
+def test_what_happens_to_a_sample_does_not_depend_on_the_batch_it_is_in():
+    augment = BatchAugment(crop=2, flip=0.5, erase=0.3, trivial_augment=True)
+    small, large = (epoch_of(ready(batch_size=size, augment=augment), 3) for size in (4, 180))
+    assert torch.equal(small["input"], large["input"])
+    other = epoch_of(ready(batch_size=4, augment=augment), 4)
+    assert not torch.equal(small["input"], other["input"])
+
+
+def test_mixed_batches_carry_soft_targets_only_in_training():
+    data = ready(augment=BatchAugment(mixup=0.2))
+    assert epoch_of(data)["soft_target"].shape == (176, 4)
+    assert "soft_target" not in data.prepare_batch(next(iter(data.val_dataloader())), train=False)
+
+
+def test_batches_can_leave_with_channels_last():
+    data = ready(channels_last=True, augment=BatchAugment(flip=0.5))
+    batch = data.prepare_batch(next(iter(data.train_dataloader())), train=True)
+    assert batch["input"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_images_are_resized_and_recoloured_once():
+    data = ready(image_size=[6, 10], in_channels=1)
+    assert data.images["test"].shape == (40, 1, 6, 10) and data.images["test"].dtype == torch.uint8
+    assert data.preprocessing()["image_size"] == [6, 10]
+    images = data.source.load()["test"][0]
+    grey = functional.rgb_to_grayscale(images)
+    assert (to_channels(images, 1).int() - grey.int()).abs().max() <= 1
+    assert torch.equal(resize(images, [6, 10]), functional.resize(images, [6, 10], antialias=True))
+    assert torch.equal(to_channels(grey, 3)[:, 2:], grey)
+
+
+def test_the_fingerprint_tells_other_data_apart():
+    assert ready().fingerprint == ready(seed=5).fingerprint
+    assert ready().fingerprint != ready(split_seed=5).fingerprint
+
+
+def test_classes_are_aligned_by_name():
+    data = made_up()
+    data.align_classes(["other", "pattern 3", "pattern 1", "pattern 0", "pattern 2"])
+    assert data.labels["test"][:4].tolist() == [3, 2, 4, 1]
+    assert data.facts()["num_classes"] == 5
+    with pytest.raises(DataError) as error:
+        made_up().align_classes(["pattern 0", "pattern 3"])
+    assert str(error.value) == (
+        "data: classes pattern 1, pattern 2 are not among the checkpoint's pattern 0, pattern 3; "
+        "rename them, or leave them out"
+    )
+
+
+def test_digits_are_read_without_importing_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    data = MemoryImages(source=Digits(), num_classes=10)
+    assert data.facts()["image_size"] == 8
+    assert [len(data.labels[split]) for split in ("train", "val", "test")] == [1294, 144, 359]
+    assert data.labels["test"].bincount().min() >= 34
+    assert data.sample_name("test", 17) == "test[17]"
+    original = load_digits()
+    scaled = {(image * 255 / 16).round().astype(np.uint8).tobytes(): label for image, label in zip(*original.values(), strict=False)} if False else None
+    assert scaled is None

@@ -1,0 +1,113 @@
+"""A composed config as plain values, with a note of where each interpolated value was written."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+)
+
+from zoo.config.suggest import suggestion
+from zoo.errors import OptionError
+
+_SINGLE = re.compile(r"\$\{(\w[\w.]*)\}")
+
+
+class _Fact:
+    """A value that is not known yet."""
+
+    def __repr__(self) -> str:
+        return "not known yet"
+
+
+@dataclass
+class Tree:
+    """Plain values of a config.
+
+    Args:
+        values: mappings, lists, numbers, text; `Tree.FACT` where an interpolation gives nothing yet, "???" where a
+            value must be given.
+        origins: for the path of each interpolated value, the path it stands for, or "" where it is composed.
+        errors: interpolations that lead nowhere, and values that must be given.
+    """
+
+    # An interpolation of null is a fact that is read from the data later, such as their number of classes.
+    FACT: ClassVar[_Fact] = _Fact()
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    errors: list[OptionError] = field(default_factory=list)
+
+
+def read_tree(config: Any) -> Tree:
+    """Returns the plain values of a config, resolved as far as can be.
+
+    Args:
+        config: a DictConfig, or a plain mapping; Hydra's own node is left out.
+    """
+    if not isinstance(config, DictConfig):
+        config = OmegaConf.create(config)
+    tree = Tree()
+    keys = [key for key in config if key != "hydra"]
+    tree.values = {str(key): _item(config, key, str(key), config, tree) for key in keys}
+    return tree
+
+
+def _plain(value: Any, path: str, root: DictConfig, tree: Tree) -> Any:
+    if isinstance(value, DictConfig):
+        keys: list[Any] = list(value.keys())
+    elif isinstance(value, ListConfig):
+        keys = list(range(len(value)))
+    else:
+        return value
+    items = {}
+    for key in keys:
+        inner = f"{path}.{key}" if path else str(key)
+        items[key] = _item(value, key, inner, root, tree)
+    return items if isinstance(value, DictConfig) else list(items.values())
+
+
+def _item(parent: DictConfig | ListConfig, key: Any, path: str, root: DictConfig, tree: Tree) -> Any:
+    if OmegaConf.is_missing(parent, key):
+        tree.errors.append(OptionError(path, "needs a value", f"give {path}=VALUE"))
+        return "???"
+    if not OmegaConf.is_interpolation(parent, key):
+        return _plain(parent[key], path, root, tree)
+    node = parent._get_node(key)
+    raw = str(node._value() if node is not None and not isinstance(node, list) else "")
+    single = _SINGLE.fullmatch(raw)
+    tree.origins[path] = single[1] if single else ""
+    try:
+        value = parent[key]
+    except InterpolationToMissingValueError:
+        return Tree.FACT
+    except InterpolationKeyError as error:
+        tree.errors.append(_dangling(path, raw, str(error), root))
+        return Tree.FACT
+    except InterpolationResolutionError as error:
+        if "hydra:" not in raw:  # `${hydra:...}` has a value only within a run
+            problem = str(error).splitlines()[0]
+            tree.errors.append(OptionError(path, f"{raw} has no value ({problem})", f"give {path}=VALUE"))
+        return Tree.FACT
+    except OmegaConfBaseException:
+        return Tree.FACT  # a resolver that is not registered yet, or a value reported where it is written
+    if value is None:
+        return Tree.FACT
+    return OmegaConf.to_container(value, resolve=False) if isinstance(value, DictConfig | ListConfig) else value
+
+
+def _dangling(path: str, raw: str, message: str, root: DictConfig) -> OptionError:
+    match = re.search(r"Interpolation key '([^']+)'", message)
+    key = match[1] if match else raw
+    parent, _, name = key.rpartition(".")
+    while parent and OmegaConf.select(root, parent, default=None) is None:
+        parent, _, name = parent.rpartition(".")
+    siblings = OmegaConf.select(root, parent) if parent else root
+    options = [str(option) for option in siblings if option != "hydra"] if isinstance(siblings, DictConfig) else []
+    within = f"options of {parent}" if parent else "options"
+    return OptionError(path, f"{raw} refers to {key}, which does not exist", suggestion(name, options, within))

@@ -1,0 +1,114 @@
+"""Image files to arrays of bytes: decoded no larger than needed, upright, cropped and resized in one step."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from zoo.seeds import counted_seed
+
+Box = tuple[float, float, float, float]
+_EXIF_ORIENTATION = 0x0112
+_TURNED = (5, 6, 7, 8)  # orientations that swap width and height
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def check_header(path: Path) -> None:
+    """Reads the header of an image.
+
+    Raises:
+        OSError: it is no image that can be read, or has no pixels.
+    """
+    with Image.open(path) as image:
+        image.verify()
+
+
+def centre_box(width: int, height: int, size: Sequence[int], share: float) -> Box:
+    """Returns the largest box of the wanted aspect ratio in the middle, times a share: left, top, right, bottom."""
+    scale = share * min(width / size[1], height / size[0])
+    across, down = scale * size[1], scale * size[0]
+    left, top = (width - across) / 2, (height - down) / 2
+    return left, top, left + across, top + down
+
+
+def random_box(width: int, height: int, size: Sequence[int], min_share: float, counters: tuple[int | str, ...]) -> Box:
+    """Draws a box as "Inception" crops do: a share of the area, an aspect ratio from 3:4 to 4:3, a place.
+
+    C. Szegedy et al., "Going Deeper with Convolutions", 2014, arXiv 1409.4842.
+
+    Args:
+        width: of the image.
+        height: of the image.
+        size: height and width wanted.
+        min_share: smallest share of the area.
+        counters: what the draw is a function of.
+
+    Returns:
+        Left, top, right, bottom; the middle of the image where no box fits in ten attempts.
+    """
+    draw = random.Random(counted_seed(*counters))
+    for _ in range(10):
+        area = width * height * draw.uniform(min_share, 1.0)
+        aspect = size[1] / size[0] * (4 / 3) ** draw.uniform(-1, 1)
+        across, down = (area * aspect) ** 0.5, (area / aspect) ** 0.5
+        if across <= width and down <= height:
+            left, top = draw.uniform(0, width - across), draw.uniform(0, height - down)
+            return left, top, left + across, top + down
+    return centre_box(width, height, size, 1.0)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Returns width and height once the image is turned as its EXIF orientation says."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(_EXIF_ORIENTATION) in _TURNED else (width, height)
+
+
+def decode(image: Image.Image, box: Box, size: Sequence[int], in_channels: int) -> np.ndarray:
+    """Decodes a box of an opened image.
+
+    Args:
+        image: as `PIL.Image.open` returns it, not decoded yet.
+        box: left, top, right, bottom in pixels of the upright image.
+        size: height and width of the result.
+        in_channels: 1 or 3.
+
+    Returns:
+        Bytes, (C, H, W).
+
+    Raises:
+        OSError: the file is damaged.
+    """
+    mode = "RGB" if in_channels == 3 else "L"
+    width, height = upright_size(image)
+    # A JPEG is decoded at a half, a quarter or an eighth of its size if the box still has the pixels that are needed.
+    shrink = max(1.0, min((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0]))
+    image.draft(mode, (int(-(-image.width // shrink)), int(-(-image.height // shrink))))
+    orientation = image.getexif().get(_EXIF_ORIENTATION)
+    image = to_mode(image, mode)
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
+    ratio_x, ratio_y = image.width / width, image.height / height
+    box = (box[0] * ratio_x, box[1] * ratio_y, min(box[2] * ratio_x, image.width), min(box[3] * ratio_y, image.height))
+    image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+    pixels = np.array(image)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if in_channels == 3 else pixels[None]
+
+
+def to_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Converts any image to colour or grey; what is transparent becomes white, 16 bits become 8."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8))
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)

@@ -1,0 +1,208 @@
+"""A user's own images: a folder a class, decoded by worker processes while the model trains."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.data.augment import BatchAugment
+from zoo.data.base import Split
+from zoo.data.decode import check_header
+from zoo.data.image_files import FilesLoader, ImageFiles, scan
+from zoo.data.images import ImageData, channel_statistics
+from zoo.data.order import Order, complement, generator, stratified
+from zoo.errors import DataError, OptionError
+from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
+
+log = logging.getLogger(__name__)
+
+_STATISTICS_SAMPLES = 512
+
+
+class ImageFolder(ImageData):
+    """Images under `root/<class>/`, or under `root/train/<class>/`, `root/val/<class>/` and `root/test/<class>/`.
+
+    Classes are the names of the folders, in alphabetical order; hidden files and files that are no images are passed
+    over. Where there is no validation folder it is split off the training images. Training images are cropped at random
+    as a function of (seed, epoch, row), evaluation images from the middle. The header of every file is read before the
+    first step. Mean and standard deviation, where not given, are measured on 512 training images drawn by `split_seed`.
+
+    Args:
+        root: the folder.
+        test_fraction: share of images split off for testing where there is no test folder; None for 0.15 of a folder
+            of classes and none of a folder of splits.
+        num_workers: processes that decode.
+        on_bad_sample: whether an unreadable image ends the run or is left out with a warning.
+        min_crop: smallest share of an image's area that a training crop keeps.
+        center_crop: share of the shorter side that evaluation keeps.
+        batch_size: images in a training batch of one process.
+        eval_batch_size: images in an evaluation batch, None for `batch_size`.
+        val_fraction: share of the training images that are held out where there is no validation folder.
+        split_seed: decides which images are held out, and which `train_samples` are taken.
+        seed: decides order and augmentation.
+        train_samples: how many training images to use, stratified by class; None for all.
+        num_classes: fact that is checked against the data; None to leave it to them.
+        in_channels: 3 for colour, 1 for grey.
+        image_size: side, or height and width, of the model's input.
+        mean: of each channel of images scaled to 0..1; None to measure it.
+        std: standard deviation, likewise.
+        augment: what happens to training batches beside the crop; None for nothing.
+        channels_last: whether batches leave with the channels last in memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None,
+        test_fraction: Fraction | None = None,
+        num_workers: NonNegativeInt = 0,
+        on_bad_sample: Literal["error", "skip"] = "error",
+        min_crop: Fraction = 0.25,
+        center_crop: Fraction = 0.875,
+        batch_size: PositiveInt = 64,
+        eval_batch_size: PositiveInt | None = None,
+        val_fraction: Fraction = 0.1,
+        split_seed: NonNegativeInt = 0,
+        seed: NonNegativeInt = 0,
+        train_samples: PositiveInt | None = None,
+        num_classes: PositiveInt | None = None,
+        in_channels: PositiveInt = 3,
+        image_size: int | Sequence[int] = 224,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        augment: BatchAugment | None = None,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__(
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            val_fraction=val_fraction,
+            split_seed=split_seed,
+            seed=seed,
+            train_samples=train_samples,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            image_size=image_size,
+            mean=mean,
+            std=std,
+            augment=augment,
+            channels_last=channels_last,
+        )
+        self.root, self.test_fraction, self.num_workers = root, test_fraction, num_workers
+        self.on_bad_sample, self.min_crop, self.center_crop = on_bad_sample, min_crop, center_crop
+        self.files: dict[str, list[Path]] = {}
+
+    def load(self) -> dict[str, Tensor]:
+        """Finds the images of each split, checks their headers and numbers the classes."""
+        if self.in_channels not in (1, 3):
+            raise OptionError("data.in_channels", f"{self.in_channels} asked of image files", "set 3, or 1 for grey")
+        if self.root is None:
+            raise OptionError("data.root", "no folder of images given", "add data.root=FOLDER")
+        found = scan(Path(self.root))
+        self.class_names = sorted(found["train"])
+        self.files, labels = {}, {}
+        for split, classes in found.items():
+            if unknown := sorted(set(classes) - set(self.class_names)):
+                problem = f"classes {', '.join(unknown)} of {split} are not in train"
+                raise DataError(self.root, problem, "add them to train or remove them")
+            pairs = self._readable([(path, name) for name in sorted(classes) for path in classes[name]])
+            self.files[split] = [path for path, _ in pairs]
+            labels[split] = torch.tensor([self.class_names.index(name) for _, name in pairs])
+        if missing := set(range(len(self.class_names))) - set(labels["train"].tolist()):
+            raise DataError(self.root, f"no readable image of {self.class_names[min(missing)]}", "add some")
+        self._split_off(labels, nested=(Path(self.root) / "train").is_dir())
+        return labels
+
+    def _readable(self, pairs: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+        """Leaves out the images whose header cannot be read, or names the first of them."""
+        good, bad = [], []
+        for path, name in pairs:
+            try:
+                check_header(path)
+                good.append((path, name))
+            except (OSError, SyntaxError, ValueError) as error:
+                if self.on_bad_sample == "error":
+                    remedy = "mend it, remove it, or set data.on_bad_sample=skip"
+                    raise DataError(str(path), f"cannot be read as an image ({error})", remedy) from error
+                bad.append(path)
+        if bad:
+            log.warning("left out %d unreadable of %d images: %s", len(bad), len(pairs), ", ".join(map(str, bad[:5])))
+        return good
+
+    def _split_off(self, labels: dict[str, Tensor], *, nested: bool) -> None:
+        """Splits test, then validation images off the training images where they have no folder of their own."""
+        rows = torch.arange(len(labels["train"]))
+        fraction = self.test_fraction if self.test_fraction is not None else 0.0 if nested else 0.15
+        if "test" not in labels and fraction:
+            draw = generator("test split", self.split_seed)
+            test = stratified(labels["train"], round(fraction * len(rows)), draw)
+            self._take("test", test, labels)
+            rows = complement(test, len(rows))
+        if "val" not in labels:
+            train, val = self.split_train(labels["train"][rows])
+            self._take("val", rows[val], labels)
+            rows = rows[train]
+        elif self.train_samples is not None:
+            rows = rows[self.train_subset(labels["train"][rows])]
+        self._take("train", rows, labels)
+
+    def _take(self, split: str, rows: Tensor, labels: dict[str, Tensor]) -> None:
+        """Makes a split of some of the training images."""
+        self.files[split] = [self.files["train"][row] for row in rows.tolist()]
+        labels[split] = labels["train"][rows]
+
+    def measure_statistics(self) -> tuple[list[float], list[float]]:
+        """Returns mean and standard deviation over the middles of up to 512 training images."""
+        total = len(self.files["train"])
+        rows = torch.randperm(total, generator=generator("statistics", self.split_seed))[:_STATISTICS_SAMPLES]
+        images = self._images("train", torch.zeros(total, dtype=torch.long), train=False)
+        decoded = (images[row, 0][0] for row in rows.tolist())
+        return channel_statistics(torch.from_numpy(np.stack([pixels for pixels in decoded if pixels is not None])))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the relative path, the size in bytes and the class of each file."""
+        digest = hashlib.sha256()
+        for split, files in self.files.items():
+            for path, label in zip(files, self.labels[split].tolist(), strict=True):
+                line = (str(path.relative_to(self.root or "")), path.stat().st_size, label)
+                digest.update(repr((split, *line)).encode())
+        return digest.hexdigest()
+
+    def sample_name(self, split: Split, index: int) -> str:
+        """Returns the file, relative to the root."""
+        assert self.root is not None
+        return str(self.files[split][index].relative_to(self.root))
+
+    def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> FilesLoader:
+        """Returns batches of a split that worker processes decode."""
+        root_device = self.trainer.strategy.root_device.type if self.trainer is not None else "cpu"
+        return FilesLoader(
+            self._images(split, self.labels[split], train=train),
+            order=order,
+            batch_size=batch_size,
+            drop_last=train,
+            start=self.batches_trained if train else lambda: 0,
+            num_workers=self.num_workers,
+            pin_memory=root_device == "cuda",
+            on_bad_sample=self.on_bad_sample,
+        )
+
+    def _images(self, split: str, labels: Tensor, *, train: bool) -> ImageFiles:
+        """Returns the images of a split as a dataset."""
+        assert self.image_size is not None and self.in_channels is not None
+        return ImageFiles(
+            self.files[split],
+            labels.tolist(),
+            size=self.image_size,
+            in_channels=self.in_channels,
+            min_crop=self.min_crop if train else None,
+            center_crop=self.center_crop,
+            seed=self.seed,
+        )

@@ -1,0 +1,63 @@
+"""Any image classifier of timm by its name: about a thousand more backbones, with the extra `zoo[timm]`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from zoo.layers.image import height_and_width
+from zoo.layers.naming import unknown_name
+from zoo.models.cnn.wrapped import WrappedClassifier
+from zoo.ranges import PositiveInt
+
+
+class TimmClassifier(WrappedClassifier):
+    """A classifier of timm; timm itself fits the head, and the first convolution to the channels.
+
+    Args:
+        num_classes: K, number of classes.
+        in_channels: C, channels of the images.
+        image_size: side of the images in pixels, or [height, width].
+        name: such as "mobilenetv3_small_100"; `timm.list_models()` lists them.
+        pretrained: whether to download the weights.
+        arguments: more arguments of `timm.create_model`, such as {"drop_path_rate": 0.1}, or {"img_size": 64} for a
+            transformer.
+
+    Raises:
+        ValueError: if timm is not installed, the name or an argument is unknown, the weights cannot be downloaded, or
+        the
+            network cannot take images of that size.
+    """
+
+    def __init__(
+        self,
+        num_classes: PositiveInt,
+        in_channels: PositiveInt,
+        *,
+        image_size: int | Sequence[int],
+        name: str = "mobilenetv3_small_100",
+        pretrained: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        height_and_width(image_size)
+        network = _build(
+            name, pretrained=pretrained, num_classes=num_classes, in_chans=in_channels, **dict(arguments or {})
+        )
+        super().__init__(network, name=name, in_channels=in_channels, image_size=image_size)
+
+
+def _build(name: str, **arguments: Any) -> nn.Module:
+    try:
+        import timm
+    except ImportError as error:
+        raise ValueError(f"model {name}: timm is not installed; run `pip install 'zoo[timm]'`") from error
+    if not timm.is_model(name.partition(".")[0]):  # what follows the dot names pretrained weights
+        raise unknown_name("timm model", name, timm.list_models())
+    try:
+        network: nn.Module = timm.create_model(name, **arguments)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"timm {name}: {error}; correct the arguments, or choose another model") from error
+    except OSError as error:
+        remedy = "connect to the internet once, or set pretrained to false"
+        raise ValueError(f"weights of timm {name} cannot be downloaded ({error}); {remedy}") from error
+    return network

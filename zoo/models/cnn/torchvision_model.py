@@ -1,0 +1,112 @@
+"""Any image classifier of torchvision by its name, with or without its ImageNet weights."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo.layers.naming import unknown_name
+from zoo.models.cnn.wrapped import WrappedClassifier
+from zoo.ranges import PositiveInt
+
+
+class TorchvisionClassifier(WrappedClassifier):
+    """A classifier of torchvision with a new head, and a first convolution that takes any number of channels.
+
+    Args:
+        num_classes: K, number of classes.
+        in_channels: C, channels of the images.
+        image_size: side of the images in pixels, or [height, width].
+        name: such as "resnet18" or "efficientnet_b0"; `torchvision.models.list_models()` lists them.
+        weights: None starts from random weights; "DEFAULT", or another name that torchvision gives such as
+            "IMAGENET1K_V1", downloads them.
+        arguments: more arguments of torchvision's builder, such as {"dropout": 0.3}.
+
+    Raises:
+        ValueError: if the name, the weights or an argument is unknown, the weights cannot be downloaded, or the network
+            cannot take images of that size.
+    """
+
+    def __init__(
+        self,
+        num_classes: PositiveInt,
+        in_channels: PositiveInt,
+        *,
+        image_size: int | Sequence[int],
+        name: str = "resnet18",
+        weights: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        network = _build(name, weights, dict(arguments or {}))
+        _replace_head(network, num_classes)
+        if in_channels != 3:
+            _replace_first_convolution(network, in_channels, keep_weights=weights is not None)
+        super().__init__(network, name=name, in_channels=in_channels, image_size=image_size)
+
+
+def _build(name: str, weights: str | None, arguments: dict[str, Any]) -> nn.Module:
+    """The network as torchvision builds it, without auxiliary heads.
+
+    Raises:
+        ValueError: if the name, the weights or an argument is unknown, or the weights cannot be downloaded.
+    """
+    from torchvision import models
+
+    names = models.list_models(module=models)
+    if name not in names:
+        raise unknown_name("torchvision classifier", name, names)
+    if weights is not None and weights not in (known := models.get_model_weights(name).__members__):
+        raise unknown_name(f"weights of torchvision {name}", weights, known)
+    if weights is None and name in ("googlenet", "inception_v3"):
+        arguments = {"init_weights": True, **arguments}  # they warn where it is left open
+    try:
+        network: nn.Module = models.get_model(name, weights=weights, **arguments)
+    except TypeError as error:
+        raise ValueError(f"torchvision {name}: {error}; correct the arguments") from error
+    except OSError as error:
+        remedy = "connect to the internet once, or set weights to null and load a file"
+        raise ValueError(f"weights {weights} of torchvision {name} cannot be downloaded ({error}); {remedy}") from error
+    if name in ("googlenet", "inception_v3"):
+        # With auxiliary heads they return tuples of logits while training.
+        network.aux_logits = False  # type: ignore[assignment]
+        for auxiliary in ("aux1", "aux2", "AuxLogits"):
+            if hasattr(network, auxiliary):
+                setattr(network, auxiliary, None)
+    return network
+
+
+def _replace_head(network: nn.Module, num_classes: int) -> None:
+    """Put a new last layer, linear or 1x1 convolution, in place of the one for ImageNet's classes."""
+    path, head = [item for item in network.named_modules() if isinstance(item[1], nn.Linear | nn.Conv2d)][-1]
+    bias = head.bias is not None
+    if isinstance(head, nn.Linear):
+        network.set_submodule(path, nn.Linear(head.in_features, num_classes, bias=bias))
+    else:
+        network.set_submodule(path, nn.Conv2d(head.in_channels, num_classes, kernel_size=1, bias=bias))
+    if hasattr(network, "num_classes"):
+        network.num_classes = num_classes  # type: ignore[assignment]
+
+
+def _replace_first_convolution(network: nn.Module, in_channels: int, *, keep_weights: bool) -> None:
+    """Make the first convolution take `in_channels` instead of three.
+
+    Pretrained kernels are averaged over colours and scaled by 3 / in_channels: a grey image then gives exactly what it
+    gave with its value in all three colours.
+    """
+    path, conv = next(item for item in network.named_modules() if isinstance(item[1], nn.Conv2d))
+    adapted = nn.Conv2d(
+        in_channels,
+        conv.out_channels,
+        conv.kernel_size,
+        stride=conv.stride,
+        padding=conv.padding,
+        bias=conv.bias is not None,
+    )
+    if keep_weights:
+        with torch.no_grad():
+            adapted.weight.copy_(conv.weight.sum(dim=1, keepdim=True) / in_channels)
+            adapted.bias = conv.bias
+    network.set_submodule(path, adapted)
+    if hasattr(network, "transform_input"):
+        network.transform_input = False  # type: ignore[assignment]  # it re-normalises red, green and blue

@@ -1,0 +1,73 @@
+"""What the classifiers of torchvision and timm have in common here: interface, layer groups, a check of the size."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo.layers.image import height_and_width
+
+
+class WrappedClassifier(nn.Module):
+    """A network of another library, already built, with the interface of this project's models.
+
+    Args:
+        network: the network; its last module with parameters is its head.
+        name: how its library calls it, for the error.
+        in_channels: C, channels of the images.
+        image_size: side of the images in pixels, or [height, width]; the network is tried on it once.
+
+    Raises:
+        ValueError: if the network cannot take images of that size.
+    """
+
+    # The library's own weights lack the prefix; `load_weights` reads this.
+    published_names: ClassVar[Mapping[str, str]] = {"^": "network."}
+
+    def __init__(self, network: nn.Module, *, name: str, in_channels: int, image_size: int | Sequence[int]) -> None:
+        super().__init__()
+        height, width = height_and_width(image_size)
+        network.eval()
+        try:
+            with torch.no_grad():
+                network(torch.zeros(1, in_channels, height, width))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            remedy = "resize the images, 224 suits most models"
+            raise ValueError(f"image {height}x{width}: {name} cannot take this size ({reason}); {remedy}") from error
+        self.network = network.train()
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Logits of the images."""
+        logits: Tensor = self.network(x)  # (B, K)
+        return logits
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """The network cut where it was stacked, input to head; a norm joins the layer before it."""
+        groups: list[list[nn.Module]] = []
+        for part in _stacked_parts(self.network, whole=_num_parameters(self.network)):
+            is_norm = all(parameter.ndim == 1 for parameter in part.parameters())
+            if is_norm and groups:
+                groups[-1].append(part)
+            else:
+                groups.append([part])
+        return groups
+
+
+def _num_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _stacked_parts(module: nn.Module, *, whole: int) -> Iterator[nn.Module]:
+    """The parts of a network in order; containers are opened, and so is what holds more than half of the network."""
+    own_parameters = list(module.parameters(recurse=False))
+    if own_parameters:  # such as the class token of a vision transformer
+        yield nn.ParameterList(own_parameters)
+    for child in module.children():
+        is_container = isinstance(child, nn.Sequential | nn.ModuleList) or _num_parameters(child) > whole / 2
+        if is_container and any(True for _ in child.children()):
+            yield from _stacked_parts(child, whole=whole)
+        elif _num_parameters(child) > 0:
+            yield child
