@@ -3,7 +3,9 @@
 import jaxtyping
 import pytest
 
-jaxtyping.install_import_hook("zoo", "tests.typechecker.check")
+import tests.typechecker  # noqa: F401  the hook finds it by its name
+
+jaxtyping.install_import_hook(["zoo.layers", "zoo.models", "zoo.losses", "zoo.metrics"], "tests.typechecker.check")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -47,9 +47,6 @@ def train(cfg: DictConfig, *, started: float | None = None) -> float | None:
         global_step=steps,
         best_checkpoint=best and str(best.best_model_path),
     )
-    for logger in trainer.loggers:
-        logger.log_metrics({name: value for name, value in final.items() if name.startswith("test/")}, step=steps)
-        logger.finalize("success")
     if trainer.is_global_zero:
         _show(final, values)
     score = best.best_model_score if best else fitted.get(run.task.monitor)
@@ -70,7 +67,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     checkpoint = load_checkpoint(path, option="ckpt")
     run_cfg = _evaluation_config(cfg, checkpoint["zoo"])
     data = build_data(run_cfg)
-    if "_target_" in (cfg.data or {}):
+    if "_target_" in (cfg.get("data") or {}):
         data.align_classes(checkpoint["zoo"]["class_names"])
     task = build_task(run_cfg, build_model(run_cfg))
     task.load_state_dict(checkpoint["state_dict"])
@@ -95,13 +92,13 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 def _evaluation_config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
     """The run's own config, with the data and options asked for now and the preprocessing of the checkpoint."""
     run_cfg = OmegaConf.create(dict(saved["config"]))
-    data = OmegaConf.to_container(cfg.data, resolve=True) if cfg.data else {}
+    data: dict[str, Any] = OmegaConf.to_container(cfg.data, resolve=True) if cfg.get("data") else {}  # type: ignore[assignment]
     if "_target_" in data:  # other data: its facts are found anew, but the network sees what it was trained on
         run_cfg.data = {**data, "num_classes": None, **saved["preprocessing"]}
     else:
         run_cfg.data = OmegaConf.merge(run_cfg.data, data)
     with open_dict(run_cfg):
-        run_cfg.trainer = OmegaConf.merge(run_cfg.trainer, {"fast_dev_run": False}, cfg.trainer or {})
+        run_cfg.trainer = OmegaConf.merge(run_cfg.trainer, {"fast_dev_run": False}, cfg.get("trainer") or {})
         run_cfg.output_dir, run_cfg.pretrained = None, None
     return run_cfg
 

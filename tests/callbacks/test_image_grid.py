@@ -42,5 +42,5 @@ def test_the_first_batch_is_shown_once_and_the_hook_then_costs_nothing(tmp_path,
     callback = AugmentedImages(num_images=4)
     trainer = tiny_trainer(tmp_path, max_epochs=1, callbacks=[callback], logger=[TensorBoard(tmp_path)])
     trainer.fit(TinyTask(), datamodule=TinyData())
-    assert shown == [("train/augmented_inputs", (104, 404, 3), 1)]
+    assert shown == [("train/report/augmented_inputs", (104, 404, 3), 1)]
     assert callback.on_train_batch_end is None

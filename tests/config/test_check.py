@@ -1,11 +1,13 @@
 """What is wrong with a config."""
 
+import itertools
 from typing import Any
 
 import pytest
 
 from zoo.config.check import Primary, check
-from zoo.config.compose import CONFIG_DIR
+from zoo.config.command_line import groups
+from zoo.config.compose import CONFIG_DIR, compose
 
 ADAMW = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}
 TRAINER = {"_target_": "lightning.pytorch.Trainer", "max_epochs": 3}
@@ -93,11 +95,12 @@ def test_a_choice_names_the_nearest() -> None:
 
 
 def test_a_missing_argument_is_named_unless_partial() -> None:
-    metric = {"_target_": "torchmetrics.classification.MulticlassAccuracy"}
-    assert _lines({"metric": metric}) == ["metric.num_classes: " + _lines({"metric": metric})[0].split(": ", 1)[1]]
-    assert "missing" in _lines({"metric": metric})[0]
-    assert _lines({"metric": {**metric, "_partial_": True}}) == []
-    assert _lines({"metric": {**metric, "_args_": [3]}}) == []
+    stopping = {"_target_": "lightning.pytorch.callbacks.EarlyStopping"}
+    assert _lines({"stop": stopping}) == [
+        "stop.monitor: missing, and EarlyStopping needs it; give stop.monitor=VALUE",
+    ]
+    assert _lines({"stop": {**stopping, "_partial_": True}}) == []
+    assert _lines({"stop": {**stopping, "_args_": ["val/loss"]}}) == []
 
 
 def test_what_the_build_passes_is_not_missing() -> None:
@@ -172,16 +175,14 @@ def test_an_option_that_is_null_by_default_takes_anything() -> None:
     assert _lines({"resume": "auto", "seed": 3, "paths": {"data_dir": "x"}}, primary=PRIMARY) == []
 
 
-def _choices() -> list[tuple[str, str]]:
-    return [
-        (path.parent.name, path.stem)
-        for path in sorted(CONFIG_DIR.glob("*/*.yaml"))
-        if not path.stem.startswith("_") and path.parent.name not in ("sweep", "finetune")
-    ]
+def _commands() -> list[list[str]]:
+    """Commands in which each choice of each group occurs once: experiments alone, the others beside one another."""
+    choices = groups([CONFIG_DIR])
+    alone = [[f"{name}={choice}"] for name in ("experiment", "sweep", "finetune") for choice in choices.pop(name, [])]
+    rows = itertools.zip_longest(*([f"{name}={choice}" for choice in each] for name, each in choices.items()))
+    return [[override for override in row if override] for row in rows] + alone
 
 
-@pytest.mark.parametrize(("group", "choice"), _choices())
-def test_no_choice_of_ours_is_refused(group: str, choice: str) -> None:
-    from zoo.config.compose import compose
-
-    compose([f"{group}={choice}"])
+@pytest.mark.parametrize("command", _commands(), ids=" ".join)
+def test_no_choice_of_ours_is_refused(command: list[str]) -> None:
+    compose(command)

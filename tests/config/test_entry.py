@@ -99,7 +99,7 @@ def test_a_key_that_the_config_lacks_but_the_class_takes_needs_no_plus(start: St
         ("++model=lenet", "++model=lenet: a group cannot be forced"),
         ("head/x=1", "head/x: there is no such group"),
         ("experiment=broken", "configs/experiment/broken.yaml:3: not valid YAML"),
-        ("experiment=lost", "configs/experiment/lost.yaml: model=nowhere does not exist"),
+        ("experiment=lost", "model=nowhere: unknown choice (in configs/train.yaml, or a file that overrides it)"),
         ("--config-dir=nowhere", "--config-dir "),
         ("--config-name=nowhere", "nowhere: there is no such config"),
         ("--mulirun", "--mulirun: unknown flag; did you mean --multirun?"),
@@ -155,15 +155,14 @@ def test_the_main_function_may_choose_its_exit_code(start: Start) -> None:
 
 
 def test_a_sweep_runs_every_combination(start: Start) -> None:
-    seen: list[Any] = []
-    code, _ = start("-m", "model=mlp,lenet", "optimizer.lr=1e-3,1e-2", main=lambda cfg: seen.append(cfg) or 0.5)
-    assert code == 0
-    assert [(cfg.name, cfg.optimizer.lr) for cfg in seen] == [
-        ("mlp", 0.001),
-        ("mlp", 0.01),
-        ("lenet", 0.001),
-        ("lenet", 0.01),
-    ]
+    seen: list[tuple[str, float]] = []
+
+    def main(cfg: DictConfig) -> float:
+        seen.append((cfg.name, cfg.optimizer.lr))
+        return 0.5
+
+    assert start("-m", "model=mlp,lenet", "optimizer.lr=1e-3,1e-2", main=main)[0] == 0
+    assert seen == [("mlp", 0.001), ("mlp", 0.01), ("lenet", 0.001), ("lenet", 0.01)]
 
 
 def test_a_wrong_value_of_a_sweep_is_found_before_its_first_job(start: Start) -> None:
@@ -190,14 +189,14 @@ def test_one_failing_job_of_a_sweep_is_reported_and_the_others_run(start: Start)
     assert not any(line.startswith("Traceback") for line in lines)
 
 
-def test_the_composed_config_is_printed_and_also_checked(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    def shown(*arguments: str) -> str:
-        with pytest.raises(SystemExit):
-            start("--cfg", "job", *arguments)
-        return capsys.readouterr().out
-
-    code, lines = start("--cfg", "job", "optimizer.lr=abc")
-    assert (code, len(lines)) == (2, 1)
+def test_the_composed_config_is_printed_and_also_checked(configs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["train.py", "--cfg", "job", "--package", "optimizer", "optimizer.lr=abc"]
+    with pytest.raises(SystemExit) as stop:
+        run(lambda cfg: pytest.fail("ran"), "train", config_dir=configs, argv=argv)
+    shown = capsys.readouterr()
+    assert stop.value.code == 2
+    assert shown.out == "# @package optimizer\n_target_: torch.optim.AdamW\n_partial_: true\nlr: abc\n"
+    assert shown.err.startswith("error: optimizer.lr: abc is text")
 
 
 def test_help_lists_groups_choices_and_options(configs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,3 +248,16 @@ run(print, "train", config_dir={str(configs)!r}, argv=["train.py", "optimizer.lr
     assert done.returncode == 2
     assert done.stdout == "loaded []\n"
     assert done.stderr.splitlines()[-1].startswith("error: optimizer.lr: abc is text")
+
+
+def test_a_reader_that_leaves_early_is_no_error(configs: Path) -> None:
+    code = f"""
+from zoo.config.entry import run
+run(print, "train", config_dir={str(configs)!r}, argv=["train.py", "--cfg", "job"])
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == ("", 0)
+    process.stderr.close()

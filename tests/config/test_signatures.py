@@ -46,7 +46,13 @@ assert not sys.modules.keys() & {{"torch", "lightning", "numpy", "torchmetrics"}
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("target", _FOREIGN)
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(item, marks=pytest.mark.slow if item.startswith(("lightning", "torchmetrics")) else ())
+        for item in _FOREIGN
+    ],
+)
 def test_what_is_read_agrees_with_inspect(target: str) -> None:
     import importlib
     import inspect

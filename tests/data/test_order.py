@@ -5,12 +5,12 @@ from zoo.data.order import (
     SequentialOrder,
     ShuffledOrder,
     complement,
-    counted_seed,
     generator,
     num_batches,
     split_into_batches,
     stratified,
 )
+from zoo.seeds import counted_seed
 
 
 def order_of(seed: int, epoch: int) -> list[int]:

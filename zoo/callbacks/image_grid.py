@@ -13,7 +13,7 @@ from zoo.ranges import PositiveInt
 
 
 class AugmentedImages(Callback):
-    """Shows the first training batch in TensorBoard as `train/augmented_inputs`, after the first step.
+    """Shows the first training batch in TensorBoard, as `report/augmented_inputs`, after the first step.
 
     Args:
         num_images: at most this many are shown.
@@ -34,7 +34,7 @@ class AugmentedImages(Callback):
             return
         grid = image_grid(displayable(inputs[: self.num_images], preprocessing_of(trainer)))
         for logger in loggers:
-            logger.log_image("train/augmented_inputs", grid, trainer.global_step)
+            logger.log_image("train/report/augmented_inputs", grid, trainer.global_step)
 
 
 def preprocessing_of(trainer: Trainer) -> Mapping[str, Any]:

@@ -9,26 +9,25 @@ import functools
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from zoo import ranges
+import zoo.ranges
 from zoo.config.source import Module, Value, lookup
 
 
-class Rule(Protocol):
+class Rule:
     """What a value must be."""
 
     def accepts(self, value: object) -> bool:
         """Whether a plain value (number, text, list, mapping, None) is allowed."""
-        ...
+        raise NotImplementedError
 
     def __str__(self) -> str:
         """The rule as it reads after "must be"."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Anything:
+class Anything(Rule):
     """No rule."""
 
     def accepts(self, value: object) -> bool:
@@ -40,7 +39,7 @@ class Anything:
 
 
 @dataclass(frozen=True)
-class Plain:
+class Plain(Rule):
     """A type that YAML has.
 
     Args:
@@ -60,11 +59,11 @@ class Plain:
 
 
 @dataclass(frozen=True)
-class Ranged:
+class Ranged(Rule):
     """A number in an interval."""
 
     rule: Rule
-    interval: ranges.Range
+    interval: zoo.ranges.Range
 
     def accepts(self, value: object) -> bool:
         """Whether the number has the type and lies within the interval."""
@@ -77,7 +76,7 @@ class Ranged:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Rule):
     """One of a few values."""
 
     values: tuple[object, ...]
@@ -91,7 +90,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Items:
+class Items(Rule):
     """A list; `rules` holds one rule for all items, or one for each where the length is fixed."""
 
     rules: tuple[Rule, ...]
@@ -114,7 +113,7 @@ class Items:
 
 
 @dataclass(frozen=True)
-class AnyOf:
+class AnyOf(Rule):
     """Whatever one of several rules allows."""
 
     rules: tuple[Rule, ...]
@@ -129,7 +128,7 @@ class AnyOf:
 
 
 @dataclass(frozen=True, eq=False)
-class Named:
+class Named(Rule):
     """What a name of the module stands for, looked up when it is needed."""
 
     annotation: ast.expr
@@ -179,7 +178,7 @@ _LISTS = {
     "FrozenSet",
 }
 _MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}
-_RANGES = {name: alias for name, alias in vars(ranges).items() if typing.get_origin(alias) is typing.Annotated}
+_RANGES = {name: alias for name, alias in vars(zoo.ranges).items() if typing.get_origin(alias) is typing.Annotated}
 
 
 def is_node(value: object) -> bool:

@@ -42,7 +42,7 @@ _KEYWORDS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _KINDS = {
     bool: "a truth value",
     int: "an integer",
-    float: "a number with a fraction",
+    float: "a floating-point number",
     str: "text",
     list: "a list",
     dict: "a mapping",
@@ -112,14 +112,15 @@ def _check_options(
         if key not in names:
             if not (path and is_node(value)):
                 errors.append(OptionError(where, "unknown option", suggestion(key, names)))
-        elif key in groups or default is None or is_node(default) or (isinstance(default, Mapping) and value is None):
+        elif key in groups or default is None or is_node(default) or (value is None and _has_node(default)):
             continue
         elif isinstance(default, Mapping) and isinstance(value, Mapping):
             _check_options(value, default, (), f"{where}.", errors)
         elif not (isinstance(default, str) and "${" in default) and not _same_kind(value, default):
             kind = "a number" if type(default) is float else _KINDS.get(type(default), "of another type")
             kind = "true or false" if type(default) is bool else kind
-            errors.append(OptionError(where, _described(value), f"must be {kind} (default {show(default)})"))
+            usual = "" if isinstance(default, Mapping | list) else f" (default {show(default)})"
+            errors.append(OptionError(where, _described(value), f"must be {kind}{usual}"))
 
 
 def _same_kind(value: Any, default: Any) -> bool:

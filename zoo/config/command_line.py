@@ -94,7 +94,7 @@ def _check_flags(flags: dict[str, str]) -> None:
 
 
 def _unknown_flag(token: str, name: str) -> OptionError:
-    match = nearest(name, [*_SWITCHES, *_VALUED])
+    match = nearest(name, [*_SWITCHES, *_VALUED], cutoff=0.8)
     plain = token.lstrip("-")
     remedy = f"write {plain if '=' in plain else plain + '=VALUE'}, without dashes, to set an option"
     return OptionError(token, "unknown flag", f"did you mean {match}?" if match else remedy)

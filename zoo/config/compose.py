@@ -6,16 +6,14 @@ Hydra is imported inside the functions: help must not wait for it.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from zoo.config.check import OptionErrors, Primary, check
 from zoo.config.command_line import forced, groups
+from zoo.config.explain import explain
 from zoo.errors import OptionError
-
-if TYPE_CHECKING:
-    from hydra.core.override_parser.types import Override
-    from omegaconf import DictConfig
-
-    from zoo.config.check import Primary
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 _MOST_CASES = 50
@@ -23,7 +21,7 @@ _MOST_CASES = 50
 
 def compose(
     overrides: Sequence[str] = (), config_name: str = "train", *, config_dir: Path | str = CONFIG_DIR
-) -> "DictConfig":
+) -> DictConfig:
     """Returns the config that a command line gives, checked; for notebooks and tests.
 
     Args:
@@ -34,9 +32,6 @@ def compose(
     Raises:
         OptionErrors: options are wrong; all of them are named.
     """
-    from zoo.config.check import OptionErrors, check
-    from zoo.config.explain import explain
-
     directories = [Path(config_dir).resolve()]
     choices = groups(directories)
     try:
@@ -50,11 +45,11 @@ def compose(
         raise OptionErrors([found]) from error
     if errors:
         raise OptionErrors(errors)
-    return without_hydra(config)
+    return drop_hydra(config)
 
 
 @contextmanager
-def composer(directories: Sequence[Path], config_name: str) -> Iterator["Any"]:
+def composer(directories: Sequence[Path], config_name: str) -> Iterator[Any]:
     """Gives a function from overrides to the composed config with its `hydra` node.
 
     Hydra's global state is put back at the end, so that this works within a job and again and again. `${hydra:...}`
@@ -73,7 +68,7 @@ def composer(directories: Sequence[Path], config_name: str) -> Iterator["Any"]:
     state.clear()
     added = [f"hydra.searchpath=[{','.join(f'file://{path}' for path in directories[1:])}]"] if directories[1:] else []
 
-    def compose_once(overrides: Sequence[str]) -> "DictConfig":
+    def compose_once(overrides: Sequence[str]) -> DictConfig:
         config = hydra.compose(config_name, [*overrides, *added], return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         return config
@@ -86,27 +81,24 @@ def composer(directories: Sequence[Path], config_name: str) -> Iterator["Any"]:
         state.hydra = outer
 
 
-def without_hydra(config: "DictConfig") -> "DictConfig":
-    """Returns a copy of a composed config without Hydra's own node."""
-    from omegaconf import open_dict
+def drop_hydra(config: DictConfig) -> DictConfig:
+    """Takes Hydra's own node out of a composed config and returns the config.
 
-    config = config.copy()
+    Args:
+        config: as composed; it is changed, since a copy would take as long as the check.
+    """
     with open_dict(config):
         config.pop("hydra", None)
     return config
 
 
-def read_primary(directories: Sequence[Path], config_name: str) -> "Primary":
+def read_primary(directories: Sequence[Path], config_name: str) -> Primary:
     """Returns what the primary config declares: its own options and the groups.
 
     Args:
         directories: where configs lie.
         config_name: name of the primary config.
     """
-    from omegaconf import OmegaConf
-
-    from zoo.config.check import Primary
-
     paths = [path for directory in directories if (path := directory / f"{config_name}.yaml").is_file()]
     declared = OmegaConf.to_container(OmegaConf.load(paths[-1]), resolve=False) if paths else {}
     assert isinstance(declared, dict)
@@ -136,7 +128,7 @@ def sweep_cases(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
     return cases, sweeping[0] if sweeping else None
 
 
-def _values(override: "Override") -> list[str]:
+def _values(override: Any) -> list[str]:
     from hydra.core.override_parser.types import IntervalSweep
 
     key, line = override.get_key_element(), override.input_line or ""

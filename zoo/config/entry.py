@@ -12,22 +12,23 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from omegaconf import DictConfig, OmegaConf
+
+from zoo.config.check import OptionErrors, Primary, check
 from zoo.config.command_line import CommandLine, forced, groups, parse
-from zoo.config.compose import CONFIG_DIR, compose, composer, read_primary, sweep_cases, unique, without_hydra
+from zoo.config.compose import CONFIG_DIR, compose, composer, drop_hydra, read_primary, sweep_cases, unique
+from zoo.config.explain import explain, several_values
+from zoo.config.help import help_text
 from zoo.errors import OptionError, RunError
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-    from zoo.config.check import Primary
 
 __all__ = ["compose", "run"]
 
-Main = Callable[["DictConfig"], Any]
+Main = Callable[[DictConfig], Any]
+_DEBUG = ("debug=true", "debug=yes", "debug=on")
 
 
 def run(
@@ -43,9 +44,7 @@ def run(
     """
     program, *arguments = argv if argv is not None else sys.argv
     entry = _Entry(main, config_name, Path(config_dir).resolve(), program)
-    with suppress(BrokenPipeError):
-        sys.exit(entry.run(arguments))
-    sys.exit(1)
+    sys.exit(entry.run(arguments))
 
 
 class _Entry:
@@ -73,6 +72,10 @@ class _Entry:
         except SystemExit as stop:
             return _exit_code(stop)
         except Exception as error:
+            if isinstance(error, BrokenPipeError) and not self.failures:
+                # The reader of our output is gone, as in `--help | head`; the interpreter must not flush into it.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return 0
             if error not in self.failures:
                 self.failures.append(error)
         return self._report()
@@ -91,8 +94,6 @@ class _Entry:
         self.groups = groups(self.directories)
         self.overrides = line.overrides
         if "--help" in line.flags:
-            from zoo.config.help import help_text
-
             print(help_text(Path(self.program).name, self.config_name, self.config_dir, self.groups))
         elif line.flags.keys() & {"--shell-completion", "--experimental-rerun", "--version", "--hydra-help"}:
             self._hydra(line.arguments(line.overrides))
@@ -101,7 +102,7 @@ class _Entry:
 
     def _check_and_run(self, line: CommandLine) -> None:
         overrides = [forced(override, self.groups) for override in line.overrides]
-        with composer(self.directories, self.config_name) as compose_once, _without_garbage_collection():
+        with _without_garbage_collection(), composer(self.directories, self.config_name) as compose_once:
             cases, sweeping = sweep_cases(overrides)
             config = compose_once(cases[0])
             self.debug = self.debug or config.get("debug") is True
@@ -109,32 +110,24 @@ class _Entry:
                 config.hydra.mode is not None and config.hydra.mode.name == "MULTIRUN"
             )
             if sweeping is not None and not is_sweep:
-                from zoo.config.explain import several_values
-
                 raise several_values(sweeping)
             if line.flags.get("--cfg") == "job":
-                self._print(without_hydra(config), line)
+                self._print(drop_hydra(config), line)
             errors = self._check(config)
             for case in cases[1:]:
                 errors += self._check(compose_once(case))
         if errors:
-            from zoo.config.check import OptionErrors
-
             raise OptionErrors(unique(errors))
         if line.flags.get("--cfg") != "job":
             self._hydra(line.arguments(overrides), is_sweep=is_sweep)
 
-    def _check(self, config: "DictConfig") -> list[OptionError]:
-        from zoo.config.check import check
-
+    def _check(self, config: DictConfig) -> list[OptionError]:
         if self.primary is None:
             self.primary = read_primary(self.directories, self.config_name)
         return check(config, primary=self.primary)
 
-    def _print(self, config: "DictConfig", line: CommandLine) -> None:
+    def _print(self, config: DictConfig, line: CommandLine) -> None:
         """Prints the composed config before it is checked, so that one can see what is wrong."""
-        from omegaconf import OmegaConf
-
         package = line.flags.get("--package", "_global_")
         node = config if package == "_global_" else OmegaConf.select(config, package)
         if node is None:
@@ -148,7 +141,7 @@ class _Entry:
         import hydra
 
         @functools.wraps(self.main)  # so that Hydra names the job after the script
-        def job(config: "DictConfig") -> Any:
+        def job(config: DictConfig) -> Any:
             try:
                 return self._job(config)
             except Exception as error:
@@ -162,9 +155,7 @@ class _Entry:
         with _environment(self.program, arguments):
             decorated()
 
-    def _job(self, config: "DictConfig") -> Any:
-        from zoo.config.check import OptionErrors
-
+    def _job(self, config: DictConfig) -> Any:
         errors = self._check(config)
         if errors:
             raise OptionErrors(errors)
@@ -177,8 +168,6 @@ class _Entry:
         return codes[0] if codes else 0
 
     def _say(self, error: Exception) -> int:
-        from zoo.config.explain import explain
-
         known = error if isinstance(error, RunError) else explain(error, self.groups, self.overrides)
         if self.debug or known is None:
             traceback.print_exception(error)

@@ -74,11 +74,9 @@ def _of_choice(
         return OptionError(missing or "--config-name", "there is no such config", "correct the name")
     head, _, rest = group.partition("/")
     choices = [choice.removeprefix(f"{rest}/") for choice in groups.get(head, ()) if choice.startswith(rest)]
-    if any(re.match(rf"\+?{re.escape(group)}(@\S*?)?=", override) for override in overrides) or parent is None:
-        return OptionError(f"{group}={name}", "unknown choice", suggestion(name, choices, "choices"))
-    return OptionError(
-        f"configs/{parent[1]}.yaml", f"{group}={name} does not exist", suggestion(name, choices, "choices")
-    )
+    is_typed = any(re.match(rf"\+?{re.escape(group)}(@\S*?)?=", override) for override in overrides)
+    file = f" (in configs/{parent[1]}.yaml, or a file that overrides it)" if parent and not is_typed else ""
+    return OptionError(f"{group}={name}", f"unknown choice{file}", suggestion(name, choices, "choices"))
 
 
 def _of_composition(error: Exception, groups: Mapping[str, Sequence[str]], overrides: Sequence[str]) -> OptionError:

@@ -58,12 +58,13 @@ def help_text(program: str, config_name: str, config_dir: Path, groups: Mapping[
         program: the script's name as typed.
         config_name: name of the primary config.
         config_dir: where the configs lie.
-        groups: the config groups and their choices.
+        groups: the config groups and their choices; those of which the primary config chooses are shown.
     """
     path = config_dir / f"{config_name}.yaml"
     primary = path.read_text(encoding="utf-8") if path.is_file() else ""
     defaults = dict(re.findall(r"^ +- (?:optional )?/?([\w@/]+): *\[?([\w/, ]+?)\]? *(?:#.*)?$", primary, re.MULTILINE))
-    lines = [line for group, choices in groups.items() for line in _group(group, choices, defaults.get(group, ""))]
+    chosen = {group: choices for group, choices in groups.items() if group in defaults}
+    lines = [line for group, choices in chosen.items() for line in _group(group, choices, defaults[group])]
     examples = [
         f"  {what + ':':<50} python {program} {arguments}".rstrip()
         for arguments, what in _EXAMPLES.get(config_name, [])

@@ -4,17 +4,25 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(name: str, options: Iterable[str]) -> str | None:
+def nearest(name: str, options: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """Returns the option that reads most like `name`, or None where nothing comes near.
 
     Args:
         name: what the user wrote.
         options: the names there are.
+        cutoff: the least likeness, from 0 to 1.
     """
-    names = list(options)
-    folded = {option.lower().replace("-", "_"): option for option in names}
-    matches = difflib.get_close_matches(name.lower().replace("-", "_"), folded, n=1, cutoff=0.6)
-    return folded[matches[0]] if matches else None
+
+    def likeness(option: str) -> tuple[float, float]:
+        folded = difflib.SequenceMatcher(a=_folded(name), b=_folded(option)).ratio()
+        return folded, difflib.SequenceMatcher(a=name, b=option).ratio()  # Adam before adam for Adm
+
+    best = max(options, key=likeness, default=None)
+    return best if best is not None and likeness(best)[0] >= cutoff else None
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def suggestion(name: str, options: Iterable[str], what: str = "options") -> str:

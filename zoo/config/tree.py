@@ -10,6 +10,7 @@ from omegaconf.errors import (
     InterpolationResolutionError,
     InterpolationToMissingValueError,
     OmegaConfBaseException,
+    UnsupportedInterpolationType,
 )
 
 from zoo.config.suggest import suggestion
@@ -84,8 +85,8 @@ def _item(parent: DictConfig | ListConfig, key: Any, path: str, root: DictConfig
     tree.origins[path] = single[1] if single else ""
     try:
         value = parent[key]
-    except InterpolationToMissingValueError:
-        return Tree.FACT
+    except (InterpolationToMissingValueError, UnsupportedInterpolationType):
+        return Tree.FACT  # named where it is missing; a resolver that is not registered yet
     except InterpolationKeyError as error:
         tree.errors.append(_dangling(path, raw, str(error), root))
         return Tree.FACT
@@ -95,7 +96,7 @@ def _item(parent: DictConfig | ListConfig, key: Any, path: str, root: DictConfig
             tree.errors.append(OptionError(path, f"{raw} has no value ({problem})", f"give {path}=VALUE"))
         return Tree.FACT
     except OmegaConfBaseException:
-        return Tree.FACT  # a resolver that is not registered yet, or a value reported where it is written
+        return Tree.FACT  # reported where the value is written
     if value is None:
         return Tree.FACT
     return OmegaConf.to_container(value, resolve=False) if isinstance(value, DictConfig | ListConfig) else value

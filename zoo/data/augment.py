@@ -9,9 +9,9 @@ from torch import Tensor
 
 from zoo.data.image_ops import affine, affine_matrices, box_mask, crop_and_flip, integers_below
 from zoo.data.order import generator
-from zoo.seeds import counted_seed
 from zoo.data.trivial_augment import trivial_augment
 from zoo.ranges import Fraction, NonNegativeFloat, NonNegativeInt, Probability
+from zoo.seeds import counted_seed
 
 Batch = dict[str, Tensor]
 

@@ -119,7 +119,15 @@ def collate(samples: Sequence[Decoded]) -> dict[str, Any]:
     }
 
 
-class FilesLoader(EpochLoader):
+class _Keys(EpochLoader[list[Key]]):
+    """The rows of each batch of an epoch, with the epoch, for torch's loader."""
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for rows in self.batch_rows():
+            yield [(row, self.sampler.epoch) for row in rows.tolist()]
+
+
+class FilesLoader(EpochLoader[Batch]):
     """Batches of image files decoded by workers, who learn the epoch with each row.
 
     Args:
@@ -149,7 +157,7 @@ class FilesLoader(EpochLoader):
         self.images, self.on_bad_sample, self.bad_rows = images, on_bad_sample, set[int]()
         self.decoding: DataLoader[Decoded] = DataLoader(
             images,
-            batch_sampler=_Keys(self),
+            batch_sampler=_Keys(order, batch_size, drop_last=drop_last, start=start),
             num_workers=num_workers,
             collate_fn=collate,
             pin_memory=pin_memory,
@@ -162,6 +170,15 @@ class FilesLoader(EpochLoader):
                 self._report(row, reason)
             if len(batch["index"]):
                 yield batch
+
+    @property
+    def _iterator(self) -> Any:
+        """The iterator of torch's loader, under the name by which Lightning finds workers to end."""
+        return self.decoding._iterator
+
+    @_iterator.setter
+    def _iterator(self, iterator: Any) -> None:
+        self.decoding._iterator = iterator
 
     def _report(self, row: int, reason: str) -> None:
         """Ends the run over an image that cannot be decoded, or warns of it once.
@@ -180,18 +197,3 @@ class FilesLoader(EpochLoader):
         if len(self.bad_rows) > _MOST_BAD * len(self.images):
             problem = f"{len(self.bad_rows)} of {len(self.images)} images cannot be decoded, the last for {reason}"
             raise TrainingStopped(file, problem, "look at the files that were warned of")
-
-
-class _Keys:
-    """The rows of each batch of an epoch, with the epoch, for torch's loader."""
-
-    def __init__(self, loader: FilesLoader) -> None:
-        self.loader = loader
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        epoch = self.loader.sampler.epoch
-        for rows in self.loader.batch_rows():
-            yield [(row, epoch) for row in rows.tolist()]

@@ -4,7 +4,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -79,7 +79,7 @@ class ImageData(DataModule):
         """Returns the mean and the standard deviation of each channel over the training split, scaled to 0..1."""
 
     @abstractmethod
-    def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> EpochLoader:
+    def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> EpochLoader[Batch]:
         """Returns batches of uint8 images of a split."""
 
     def setup(self, stage: str | None = None) -> None:
@@ -174,22 +174,22 @@ class ImageData(DataModule):
         self.labels = {split: places[labels] for split, labels in self.labels.items()}
         self.class_names = list(class_names)
 
-    def train_dataloader(self) -> EpochLoader:
+    def train_dataloader(self) -> EpochLoader[Batch]:
         """Returns the batches of a training epoch, in an order that is a function of (seed, epoch)."""
         samples = len(self.labels["train"])
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
         self._order = SequentialOrder(samples) if overfit else ShuffledOrder(samples, self.seed)
         return self.loader("train", self._order, self.batch_size, train=True)
 
-    def val_dataloader(self) -> EpochLoader:
+    def val_dataloader(self) -> EpochLoader[Batch]:
         """Returns the batches of the validation split."""
         return self._evaluation_loader("val")
 
-    def test_dataloader(self) -> EpochLoader:
+    def test_dataloader(self) -> EpochLoader[Batch]:
         """Returns the batches of the test split."""
         return self._evaluation_loader("test")
 
-    def _evaluation_loader(self, split: Split) -> EpochLoader:
+    def _evaluation_loader(self, split: Split) -> EpochLoader[Batch]:
         order = SequentialOrder(len(self.labels[split]))
         return self.loader(split, order, self.eval_batch_size, train=False)
 
@@ -217,7 +217,7 @@ class ImageData(DataModule):
     def _draws(self, augment: BatchAugment, index: Tensor) -> Tensor:
         """Returns the random numbers of these samples in this epoch, whose table is drawn with its first batch."""
         epoch = self._order.epoch if self._order else 0
-        if self._table is None or self._table[0] != epoch:
+        if self._table is None or self._table[0] != epoch or self._table[1].device != index.device:
             table = augment.table(len(self.labels["train"]), self.seed, epoch)
             self._table = epoch, table.to(index.device)
         return self._table[1].index_select(0, index)
@@ -232,6 +232,7 @@ class ImageData(DataModule):
         return images.float().mul_(scale).add_(bias)
 
 
+@runtime_checkable
 class ImageSource(Protocol):
     """Where images in memory come from."""
 

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,9 +10,10 @@ from torch import Tensor
 from zoo.data.order import Order, num_batches, split_into_batches
 
 Batch = dict[str, Tensor]
+Item = TypeVar("Item", covariant=True)
 
 
-class EpochLoader(Iterable[Batch]):
+class EpochLoader(Iterable[Item]):
     """What Lightning needs of a loader, with the order of the samples and the batch to start at.
 
     Args:
@@ -32,8 +33,8 @@ class EpochLoader(Iterable[Batch]):
         return num_batches(len(self.sampler), self.batch_size, drop_last=self.drop_last)
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Batch]:
-        """Yields the batches that are left of the epoch."""
+    def __iter__(self) -> Iterator[Item]:
+        """Yields what is left of the epoch."""
 
     def batch_rows(self, device: torch.device | str = "cpu") -> Iterator[Tensor]:
         """Yields the rows of each batch that is left of the epoch, (B,).
@@ -52,7 +53,7 @@ class EpochLoader(Iterable[Batch]):
         """Takes nothing back."""
 
 
-class BatchLoader(EpochLoader):
+class BatchLoader(EpochLoader[Batch]):
     """Batches cut from tensors with one `index_select` each: no workers, nothing done per sample.
 
     Args:

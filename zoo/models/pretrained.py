@@ -79,14 +79,13 @@ def _read(path: Path) -> dict[str, Tensor]:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"weights {path}: cannot be read ({reason}); name a file of tensors by name") from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
+        remedy = "save them with torch.save(model.state_dict(), path)"
+        raise ValueError(f"weights {path}: holds no tensors by name; {remedy}")
     if "pytorch-lightning_version" in content:  # what is beside the model, such as a loss with weights, is the task's
         state = {name: value for name, value in state.items() if name.startswith("model.")}
-    if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
-        raise ValueError(
-            f"weights {path}: holds no tensors by name; save them with torch.save(model.state_dict(), path)"
-        )
-    while prefix := next((p for p in WRAPPERS if all(name.startswith(p) for name in state)), None):
+    while prefix := next((p for p in WRAPPERS if state and all(name.startswith(p) for name in state)), None):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
 
@@ -117,7 +116,7 @@ def _refuse_differences_outside_head(model: nn.Module, report: LoadReport, path:
             problems.append(f"{len(outside)} tensors {what}: {_some(outside)}")
     if problems:
         remedy = "only the head may differ, build the model with the arguments it was trained with"
-        raise ValueError(f"weights {path}: {'; '.join(problems)}; {remedy}")
+        raise ValueError(f"weights {path}: {' and '.join(problems)}; {remedy}")
 
 
 def _some(names: list[str]) -> str:

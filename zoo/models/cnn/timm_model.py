@@ -1,11 +1,10 @@
 """Any image classifier of timm by its name: about a thousand more backbones, with the extra `zoo[timm]`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
-from zoo.layers.image import height_and_width
 from zoo.layers.naming import unknown_name
 from zoo.models.cnn.wrapped import WrappedClassifier
 from zoo.ranges import PositiveInt
@@ -17,16 +16,13 @@ class TimmClassifier(WrappedClassifier):
     Args:
         num_classes: K, number of classes.
         in_channels: C, channels of the images.
-        image_size: side of the images in pixels, or [height, width].
         name: such as "mobilenetv3_small_100"; `timm.list_models()` lists them.
         pretrained: whether to download the weights.
         arguments: more arguments of `timm.create_model`, such as {"drop_path_rate": 0.1}, or {"img_size": 64} for a
             transformer.
 
     Raises:
-        ValueError: if timm is not installed, the name or an argument is unknown, the weights cannot be downloaded, or
-        the
-            network cannot take images of that size.
+        ValueError: if timm is not installed, the name or an argument is unknown, or the weights cannot be downloaded.
     """
 
     def __init__(
@@ -34,16 +30,14 @@ class TimmClassifier(WrappedClassifier):
         num_classes: PositiveInt,
         in_channels: PositiveInt,
         *,
-        image_size: int | Sequence[int],
         name: str = "mobilenetv3_small_100",
         pretrained: bool = False,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        height_and_width(image_size)
         network = _build(
             name, pretrained=pretrained, num_classes=num_classes, in_chans=in_channels, **dict(arguments or {})
         )
-        super().__init__(network, name=name, in_channels=in_channels, image_size=image_size)
+        super().__init__(network)
 
 
 def _build(name: str, **arguments: Any) -> nn.Module:

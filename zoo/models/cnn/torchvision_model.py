@@ -1,6 +1,6 @@
 """Any image classifier of torchvision by its name, with or without its ImageNet weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,15 +17,13 @@ class TorchvisionClassifier(WrappedClassifier):
     Args:
         num_classes: K, number of classes.
         in_channels: C, channels of the images.
-        image_size: side of the images in pixels, or [height, width].
         name: such as "resnet18" or "efficientnet_b0"; `torchvision.models.list_models()` lists them.
         weights: None starts from random weights; "DEFAULT", or another name that torchvision gives such as
             "IMAGENET1K_V1", downloads them.
         arguments: more arguments of torchvision's builder, such as {"dropout": 0.3}.
 
     Raises:
-        ValueError: if the name, the weights or an argument is unknown, the weights cannot be downloaded, or the network
-            cannot take images of that size.
+        ValueError: if the name, the weights or an argument is unknown, or the weights cannot be downloaded.
     """
 
     def __init__(
@@ -33,7 +31,6 @@ class TorchvisionClassifier(WrappedClassifier):
         num_classes: PositiveInt,
         in_channels: PositiveInt,
         *,
-        image_size: int | Sequence[int],
         name: str = "resnet18",
         weights: str | None = None,
         arguments: Mapping[str, Any] | None = None,
@@ -42,7 +39,7 @@ class TorchvisionClassifier(WrappedClassifier):
         _replace_head(network, num_classes)
         if in_channels != 3:
             _replace_first_convolution(network, in_channels, keep_weights=weights is not None)
-        super().__init__(network, name=name, in_channels=in_channels, image_size=image_size)
+        super().__init__(network)
 
 
 def _build(name: str, weights: str | None, arguments: dict[str, Any]) -> nn.Module:

@@ -1,43 +1,25 @@
-"""What the classifiers of torchvision and timm have in common here: interface, layer groups, a check of the size."""
+"""What the classifiers of torchvision and timm have in common here: the interface of this project's models."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo.layers.image import height_and_width
-
 
 class WrappedClassifier(nn.Module):
-    """A network of another library, already built, with the interface of this project's models.
+    """A network of another library, with the interface of this project's models.
 
     Args:
         network: the network; its last module with parameters is its head.
-        name: how its library calls it, for the error.
-        in_channels: C, channels of the images.
-        image_size: side of the images in pixels, or [height, width]; the network is tried on it once.
-
-    Raises:
-        ValueError: if the network cannot take images of that size.
     """
 
     # The library's own weights lack the prefix; `load_weights` reads this.
     published_names: ClassVar[Mapping[str, str]] = {"^": "network."}
 
-    def __init__(self, network: nn.Module, *, name: str, in_channels: int, image_size: int | Sequence[int]) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        height, width = height_and_width(image_size)
-        network.eval()
-        try:
-            with torch.no_grad():
-                network(torch.zeros(1, in_channels, height, width))
-        except (RuntimeError, AssertionError, ValueError) as error:
-            reason = str(error).partition("\n")[0]
-            remedy = "resize the images, 224 suits most models"
-            raise ValueError(f"image {height}x{width}: {name} cannot take this size ({reason}); {remedy}") from error
-        self.network = network.train()
+        self.network = network
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Logits of the images."""
