@@ -2,11 +2,11 @@
 
 import time
 
-from omegaconf import DictConfig
-
-from zoo.config.entry import run
-
 STARTED = time.perf_counter()
+
+from omegaconf import DictConfig  # noqa: E402
+
+from zoo.config.entry import run  # noqa: E402
 
 
 def main(cfg: DictConfig) -> float | None:

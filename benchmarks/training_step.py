@@ -83,7 +83,7 @@ def zoo_seconds(case: Case) -> tuple[float, nn.Module, dict[str, Any]]:
                 "data=synthetic_images",
                 f"data.in_channels={channels}",
                 f"data.image_size=[{height},{width}]",
-                f"data.num_samples={samples * 10 // 9 + 10}",
+                f"data.source.num_samples={samples * 10 // 9 + 10}",
                 f"data.batch_size={BATCH_SIZE}",
                 f"optimizer={case.optimizer}",
                 f"output_dir={directory}/run",

@@ -13,11 +13,12 @@ import torch
 
 from zoo.checkpoint import load_checkpoint
 from zoo.config.entry import compose
-from zoo.errors import OptionError
+from zoo.errors import OptionError, RunError
 from zoo.run import evaluate, train
 
 ROOT = Path(__file__).parent.parent
-TINY = ["data=synthetic_images", "data.num_samples=400", "model=lenet", "trainer=cpu", "trainer.max_epochs=2"]
+TINY = ["data=synthetic_images", "data.source.num_samples=400", "data.source.num_test_samples=100", "model=lenet", "trainer=cpu"]
+TINY += ["trainer.max_epochs=2"]
 
 
 def run_tiny(directory: Path, *overrides: str) -> dict[str, Any]:
@@ -201,7 +202,7 @@ def test_bfloat16_trains(tmp_path: Path) -> None:
 
 
 def test_double_precision_trains(tmp_path: Path) -> None:
-    assert run_tiny(tmp_path, "trainer.precision=64", "trainer.max_epochs=1")["precision"] == "64-true"
+    assert run_tiny(tmp_path, "trainer.precision=64", "data.augment.mixup=0.2", "trainer.max_epochs=1")["precision"] == "64-true"
 
 
 @pytest.mark.parametrize(
@@ -224,6 +225,6 @@ def test_what_a_user_gets_wrong_is_one_line_before_the_first_step(
 ) -> None:
     if overrides == ["trainer=gpu"] and torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    with pytest.raises(OptionError, match=message):
-        train(compose([*TINY, f"paths.logs_dir={tmp_path}", *overrides]))
+    with pytest.raises(RunError, match=message):
+        train(compose([*([] if "data=image_folder" in overrides else TINY), f"paths.logs_dir={tmp_path}", *overrides]))
     assert not list(tmp_path.rglob("*.ckpt"))

@@ -15,6 +15,7 @@ from zoo.callbacks.hooks import drop_empty_hooks
 from zoo.callbacks.prediction_report import PredictionReport
 from zoo.callbacks.run_record import write_json
 from zoo.checkpoint import find_checkpoint, load_checkpoint
+from zoo.config.check import OptionErrors, check
 from zoo.errors import OptionError
 from zoo.models.test_time_augmentation import TestTimeAugmentation
 
@@ -66,6 +67,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     path = find_checkpoint(cfg.ckpt, option="ckpt")
     checkpoint = load_checkpoint(path, option="ckpt")
     run_cfg = _evaluation_config(cfg, checkpoint["zoo"])
+    if errors := check(run_cfg):
+        raise OptionErrors(errors)
     data = build_data(run_cfg)
     if "_target_" in (cfg.get("data") or {}):
         data.align_classes(checkpoint["zoo"]["class_names"])

@@ -178,11 +178,11 @@ def reliability_diagram(
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         upper.bar(centres[filled], accuracy[filled], width * 0.94, color=ACCENT, label="share that is right")
         upper.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--", label="well calibrated")
-        upper.plot(
-            stated[filled], accuracy[filled], "o", color=WARNING, markersize=4, label="mean confidence of the bin"
-        )
+        upper.plot(stated[filled], accuracy[filled], "o", color=WARNING, markersize=4, label="mean confidence")
         upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy", title=f"{title}: calibration error {error:.3f}")
-        upper.legend(loc="upper left", frameon=False, fontsize=8)
+        figure.legend(
+            loc="outside lower center", ncols=3, frameon=False, fontsize=7.5, handlelength=1.4, columnspacing=1
+        )
         lower.bar(centres, share, width * 0.94, color="#9a9a9a")
         lower.set(ylabel="share of samples", xlabel="confidence")
         for axes in (upper, lower):

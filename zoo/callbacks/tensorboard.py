@@ -68,7 +68,7 @@ class TensorBoard(Logger):
 
         Values of a whole epoch come from `self.log` in an epoch's last hook, and Lightning adds their `epoch`; they are
         drawn against epochs, and against steps unless that curve has finer values. All other values come from a direct
-        call, without `epoch`.
+        call, without `epoch`. A test is no curve, and its weights may be those of an earlier epoch.
 
         Args:
             metrics: values by logged name.
@@ -84,7 +84,7 @@ class TensorBoard(Logger):
             writer = self.writer(run, step)
             if epoch is None or name not in self._stepwise:
                 writer.add_scalar(tag, value, step)
-            if epoch is not None:
+            if epoch is not None and run != "test":
                 writer.add_scalar(f"epoch/{tag}", value, int(epoch))
         self._final.update({name: value for name, value in values.items() if name.partition("/")[0] in STAGES})
         self._start_session()

@@ -33,7 +33,10 @@ from zoo.errors import OptionError
 
 # Arguments that zoo.build passes itself, by the path of the node. The name of another top-level node counts as passed
 # too: a task gets its `model` and its `optimizer`.
-SUPPLIED: Mapping[str, Collection[str]] = {"logger.*": ("save_dir", "log_dir", "root_dir")}
+SUPPLIED: Mapping[str, Collection[str]] = {
+    "logger.*": ("save_dir", "log_dir", "root_dir"),
+    "task": ("model", "optimizer", "scheduler"),
+}
 # Values that zoo.build translates before the class sees them.
 TRANSLATED: Mapping[str, Collection[Any]] = {"trainer.precision": ("auto",)}
 # Mappings of objects by name, in which settings without an object are a mistyped name.

@@ -77,6 +77,8 @@ class Task(LightningModule):
     def forward(self, batch: Batch) -> Tensor:
         """Returns the model's outputs for a batch."""
         inputs = batch["input"]
+        if inputs.is_floating_point():
+            inputs = inputs.to(self.dtype)  # the model's, which is not float32 under precision 64 and bf16-true
         if self.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return self.model(inputs)  # type: ignore[no-any-return]

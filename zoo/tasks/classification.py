@@ -13,7 +13,8 @@ class ClassificationTask(Task):
 
     def losses(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Returns the criterion of the logits (B, K) against the mixed labels, or the true ones."""
-        return {"loss": self.criterion(outputs, batch.get("soft_target", batch["target"]))}
+        target = batch["soft_target"].to(self.dtype) if "soft_target" in batch else batch["target"]
+        return {"loss": self.criterion(outputs, target)}
 
     def compare(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns probabilities (B, K) and the true class indices (B,)."""
