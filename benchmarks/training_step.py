@@ -1,14 +1,17 @@
 """The training step of the zoo, all services on, against a bare hand-written loop on the same network.
 
-Both sides take turns in one process, so that a machine whose speed drifts slows both. The bare loop is the strongest
-that is usually written by hand: images normalised once and held as floats, an epoch's order by `randperm`, batches
-indexed whole, default memory layout, the same optimizer class with its default implementation, nothing logged. The zoo's
-side is `zoo.build` with its default callbacks and loggers, fed uint8 images that it normalises batch by batch.
+The sides take turns in two processes, so that a machine whose speed drifts slows both, and neither profits from how the
+other has set up its process. The bare loop is the strongest that is usually written by hand: images normalised once and
+held as floats, an epoch's order by `randperm`, batches indexed whole, default memory layout, the same optimizer with its
+default implementation, nothing logged. The zoo's side is `zoo.build` with its default callbacks and loggers, fed uint8
+images that it normalises batch by batch; a step is what passes between the start of an epoch and the end of its last
+batch, without validation and the saving of checkpoints, which come once an epoch.
 
     python benchmarks/training_step.py [--only mlp|lenet|resnet] [--rounds 5]
 """
 
 import argparse
+import multiprocessing
 import statistics
 import tempfile
 import time
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from hydra.utils import instantiate
 from lightning.pytorch import Callback
 from torch import Tensor, nn
 
@@ -50,7 +54,7 @@ class Case:
 CASES = {
     "mlp": Case(["model=mlp", "model.hidden_sizes=[64,128,64]"], (1, 28, 28), 1, time.process_time, 200, 0.80),
     "lenet": Case(["model=lenet"], (1, 28, 28), 2, time.perf_counter, 100, 0.95),
-    "resnet": Case(["model=resnet_small"], (3, 32, 32), 2, time.perf_counter, 4, 1.20),
+    "resnet": Case(["model=resnet_small"], (3, 32, 32), 2, time.perf_counter, 6, 1.20),
 }
 BATCH_SIZE = 128
 EPOCHS = 2  # counted
@@ -73,45 +77,46 @@ class Timer(Callback):
             self.steps += trainer.num_training_batches
 
 
-def zoo_seconds(case: Case) -> tuple[float, nn.Module, dict[str, Any]]:
-    """Seconds a step of the zoo, the network it trained (for the other side to copy) and its optimizer's settings."""
+def config(case: Case, directory: str) -> Any:
+    """The config of both sides."""
     channels, height, width = case.image
+    return compose(
+        [
+            "data=synthetic_images",
+            f"data.in_channels={channels}",
+            f"data.image_size=[{height},{width}]",
+            f"data.source.num_samples={case.batches * BATCH_SIZE * 10 // 9 + 10}",
+            f"data.batch_size={BATCH_SIZE}",
+            f"optimizer={case.optimizer}",
+            f"output_dir={directory}/run",
+            f"trainer.max_epochs={EPOCHS + 1}",
+            "trainer.limit_val_batches=0",
+            f"trainer.limit_train_batches={case.batches}",
+            "trainer=cpu",
+            *case.model,
+        ]
+    )
+
+
+def zoo_seconds(case: Case) -> float:
+    """Seconds a step of the zoo."""
     with tempfile.TemporaryDirectory() as directory:
-        samples = case.batches * BATCH_SIZE
-        cfg = compose(
-            [
-                "data=synthetic_images",
-                f"data.in_channels={channels}",
-                f"data.image_size=[{height},{width}]",
-                f"data.source.num_samples={samples * 10 // 9 + 10}",
-                f"data.batch_size={BATCH_SIZE}",
-                f"optimizer={case.optimizer}",
-                f"output_dir={directory}/run",
-                f"trainer.max_epochs={EPOCHS + 1}",
-                "trainer.limit_val_batches=0",
-                f"trainer.limit_train_batches={case.batches}",
-                "callbacks.console=null",
-                "trainer=cpu",
-                *case.model,
-            ]
-        )
-        run = build(cfg, started=time.perf_counter())
+        run = build(config(case, directory), started=time.perf_counter())
         timer = Timer(case.clock)
-        run.trainer.callbacks.append(timer)  # type: ignore[attr-defined]
+        run.trainer.callbacks.insert(0, timer)  # type: ignore[attr-defined]  # before checkpoints are saved
         run.trainer.fit(run.task, datamodule=run.data)
-        settings = dict(run.task.make_optimizer.keywords)  # type: ignore[attr-defined]
-    return timer.seconds / timer.steps, run.task.model, settings
+    return timer.seconds / timer.steps
 
 
-def bare_seconds(case: Case, model: nn.Module, make_optimizer: Callable[..., Any]) -> float:
+def bare_seconds(case: Case) -> float:
     """Seconds a step of the bare loop."""
-    channels, height, width = case.image
-    samples = case.batches * BATCH_SIZE
-    images = torch.rand(samples, channels, height, width)
-    targets = torch.randint(0, 10, (samples,))
-    model = model.to(memory_format=torch.contiguous_format).train()
-    optimizer = make_optimizer(model.parameters())
+    cfg = config(case, "")
+    model = instantiate(cfg.model)
+    optimizer = instantiate(cfg.optimizer)(model.parameters())
     criterion = nn.CrossEntropyLoss()
+    samples = case.batches * BATCH_SIZE
+    images = torch.rand(samples, *case.image)
+    targets = torch.randint(0, 10, (samples,))
     started = 0.0
     for epoch in range(EPOCHS + 1):
         if epoch == 1:
@@ -125,25 +130,40 @@ def bare_seconds(case: Case, model: nn.Module, make_optimizer: Callable[..., Any
     return (case.clock() - started) / (EPOCHS * case.batches)
 
 
+def serve(side: Callable[[Case], float], connection: Any) -> None:
+    """Measures one case after the other, in a process of its own."""
+    while (name := connection.recv()) is not None:
+        torch.set_num_threads(CASES[name].threads)
+        connection.send(side(CASES[name]))
+
+
 def main() -> None:
     """Prints microseconds a step of both sides and their ratio for each case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=CASES)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    connections = {}
+    for side in (bare_seconds, zoo_seconds):
+        connections[side.__name__], theirs = context.Pipe()
+        context.Process(target=serve, args=(side, theirs), daemon=True).start()
+
+    def measure(side: Callable[[Case], float], name: str) -> float:
+        connections[side.__name__].send(name)
+        return float(connections[side.__name__].recv())
+
     for name in [arguments.only] if arguments.only else CASES:
-        case = CASES[name]
-        torch.set_num_threads(case.threads)
-        zoo, bare = [], []
-        for _ in range(arguments.rounds):
-            seconds, model, settings = zoo_seconds(case)
-            zoo.append(seconds)
-            bare.append(bare_seconds(case, model, lambda parameters, s=settings: torch.optim.SGD(parameters, **s)))
-        ratios = [b / z for b, z in zip(bare, zoo, strict=True)]
+        turns = [(measure(bare_seconds, name), measure(zoo_seconds, name)) for _ in range(arguments.rounds)]
+        bare, zoo = (statistics.median(side) for side in zip(*turns, strict=True))
+        ratios = [one / other for one, other in turns]
         print(
-            f"{name}: zoo {statistics.median(zoo) * 1e6:.0f} us, bare {statistics.median(bare) * 1e6:.0f} us a step, "
-            f"ratio: {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}; bar {case.bar})"
+            f"{name}: zoo {zoo * 1e6:.0f} us, bare {bare * 1e6:.0f} us a step, "
+            f"ratio: {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}; bar {CASES[name].bar})",
+            flush=True,
         )
+    for connection in connections.values():
+        connection.send(None)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from zoo.checkpoint import find_checkpoint, load_checkpoint
 from zoo.config.run_directory import run_directory
 from zoo.data.base import DataModule
 from zoo.errors import OptionError, RunError
+from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
 from zoo.models.pretrained import load_weights
 from zoo.tasks.base import Task
@@ -66,6 +67,7 @@ def build(cfg: DictConfig, *, started: float) -> Run:
         RunError: the config or the data are wrong.
     """
     quieten()
+    keep_freed_memory()
     seed_everything(cfg.seed, verbose=False)
     data = build_data(cfg)
     resume_from = _resume_from(cfg)

@@ -1,5 +1,7 @@
 """Images made up on the spot, of any size, channels and classes, that a model can learn to tell apart."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,7 +18,7 @@ class SyntheticImages:
         num_test_samples: test images.
         num_classes: classes, which take turns.
         in_channels: channels.
-        image_size: side in pixels.
+        image_size: side, or height and width, in pixels.
         noise: standard deviation of the noise, in units of the patterns' own.
         seed: decides patterns and noise.
     """
@@ -28,12 +30,13 @@ class SyntheticImages:
         num_test_samples: PositiveInt = 500,
         num_classes: PositiveInt = 10,
         in_channels: PositiveInt = 3,
-        image_size: PositiveInt = 32,
+        image_size: int | Sequence[int] = 32,
         noise: NonNegativeFloat = 1.0,
         seed: NonNegativeInt = 0,
     ) -> None:
         self.num_samples, self.num_test_samples, self.num_classes = num_samples, num_test_samples, num_classes
-        self.in_channels, self.image_size, self.noise, self.seed = in_channels, image_size, noise, seed
+        self.in_channels, self.noise, self.seed = in_channels, noise, seed
+        self.image_size = [image_size] * 2 if isinstance(image_size, int) else list(image_size)
         self.class_names = [f"pattern {number}" for number in range(num_classes)]
 
     def prepare(self) -> None:
@@ -42,7 +45,7 @@ class SyntheticImages:
     def load(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Returns the training and the test images."""
         coarse = torch.randn(self.num_classes, self.in_channels, 4, 4, generator=generator("patterns", self.seed))
-        patterns = F.interpolate(coarse, size=(self.image_size, self.image_size), mode="bicubic")
+        patterns = F.interpolate(coarse, size=self.image_size, mode="bicubic")
         patterns = patterns / patterns.std((1, 2, 3), keepdim=True).clamp(min=1e-6)
         return {
             "train": self._draw(patterns, "train", self.num_samples),

@@ -34,7 +34,8 @@ def check_image_size(model: nn.Module, in_channels: int, image_size: int | Seque
 
 
 def _problem(model: nn.Module, in_channels: int, height: int, width: int) -> str | None:
-    state = {name: tensor.to("meta") for name, tensor in model.state_dict(keep_vars=True).items()}
+    # Not `state_dict`, which leaves out buffers that are not saved.
+    state = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     images = torch.empty(2, in_channels, height, width, device="meta")
     training = model.training
     model.eval()
@@ -43,8 +44,8 @@ def _problem(model: nn.Module, in_channels: int, height: int, width: int) -> str
             functional_call(model, state, (images,))
     except NotImplementedError:  # an operation that has no shape rule; the first step will tell
         return None
-    except (RuntimeError, ValueError) as error:
-        return str(error).splitlines()[0]
+    except (RuntimeError, ValueError, AssertionError) as error:
+        return next(iter(str(error).splitlines()), type(error).__name__)
     finally:
         model.train(training)
     return None

@@ -57,8 +57,9 @@ class MLP(nn.Module):
                 nn.Linear(in_features, out_features),
                 make_norm(norm, out_features, dims=1),
                 make_activation(activation),
-                nn.Dropout(dropout),
             )
+            if dropout:
+                layer.append(nn.Dropout(dropout))
             self.hidden.append(layer)
         self.head = nn.Linear(sizes[-1], num_classes)
         initialize(self, init, activation)

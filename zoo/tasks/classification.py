@@ -17,5 +17,9 @@ class ClassificationTask(Task):
         return {"loss": self.criterion(outputs, target)}
 
     def compare(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Returns probabilities (B, K) and the true class indices (B,)."""
-        return outputs.detach().float().softmax(dim=-1), batch["target"]
+        """Returns the logits (B, K) and the true class indices (B,)."""
+        return outputs.detach(), batch["target"]
+
+    def finish(self, preds: Tensor) -> Tensor:
+        """Returns the probabilities (B, K) of logits."""
+        return preds.float().softmax(dim=-1)

@@ -4,7 +4,7 @@ One update of a torchmetrics metric costs about 0.3 ms of Python and reading a l
 appends tensors to a list, and each `window` steps the list is joined and handed over at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,15 @@ class StageMetrics(nn.Module):
 
     Args:
         metrics: torchmetrics by the name they are logged under; their states are gathered over processes.
+        finish: what is left to do to predictions, done to those of a whole window at once.
         window: number of steps that are joined before the metrics see them.
     """
 
-    def __init__(self, metrics: Mapping[str, Metric], window: int = 50) -> None:
+    def __init__(
+        self, metrics: Mapping[str, Metric], *, finish: Callable[[Tensor], Tensor], window: int = 50
+    ) -> None:
         super().__init__()
+        self.finish = finish
         self.metrics = MetricCollection(dict(metrics), compute_groups=False) if metrics else None
         self.losses = nn.ModuleDict()
         self.window = window
@@ -56,7 +60,7 @@ class StageMetrics(nn.Module):
                 self.losses[name] = MeanMetric().to(device)
             values[name] = self.losses[name](torch.stack([losses[name] for losses in self._losses]), weights)
         if self.metrics is not None:
-            values |= self.metrics(torch.cat(self._preds), torch.cat(self._targets))
+            values |= self.metrics(self.finish(torch.cat(self._preds)), torch.cat(self._targets))
         for pending in (self._losses, self._preds, self._targets, self._sizes):
             pending.clear()
         return {name: float(value) for name, value in values.items()}
