@@ -17,7 +17,13 @@ from zoo.errors import OptionError, RunError
 from zoo.run import evaluate, train
 
 ROOT = Path(__file__).parent.parent
-TINY = ["data=synthetic_images", "data.source.num_samples=400", "data.source.num_test_samples=100", "model=lenet", "trainer=cpu"]
+TINY = [
+    "data=synthetic_images",
+    "data.source.num_samples=400",
+    "data.source.num_test_samples=100",
+    "model=lenet",
+    "trainer=cpu",
+]
 TINY += ["trainer.max_epochs=2"]
 
 
@@ -62,7 +68,9 @@ def test_a_run_leaves_what_the_contract_names(digits: tuple[subprocess.Completed
     metrics = json.loads((directory / "metrics.json").read_text())
     keys = "status epochs global_step num_parameters seconds_total seconds_to_first_step samples_per_second "
     keys += "peak_memory_mb device precision seed best_checkpoint output_dir"
-    names = "train/loss train/accuracy val/loss val/accuracy test/loss test/accuracy test/f1_macro test/calibration_error"
+    names = (
+        "train/loss train/accuracy val/loss val/accuracy test/loss test/accuracy test/f1_macro test/calibration_error"
+    )
     assert set(keys.split()) | set(names.split()) <= metrics.keys()
     environment = json.loads((directory / "environment.json").read_text())
     assert {"packages", "device", "data_fingerprint", "seed"} <= environment.keys()
@@ -170,7 +178,11 @@ def test_the_average_of_the_weights_is_what_is_kept_and_tested(tmp_path: Path) -
 
 def test_early_stopping_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
     metrics = run_tiny(
-        tmp_path, "callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer.lr=0", "trainer.max_epochs=9"
+        tmp_path,
+        "callbacks=early_stopping",
+        "callbacks.early_stopping.patience=1",
+        "optimizer.lr=0",
+        "trainer.max_epochs=9",
     )
     assert metrics["status"] == "stopped"
     assert metrics["epochs"] < 9
@@ -202,7 +214,10 @@ def test_bfloat16_trains(tmp_path: Path) -> None:
 
 
 def test_double_precision_trains(tmp_path: Path) -> None:
-    assert run_tiny(tmp_path, "trainer.precision=64", "data.augment.mixup=0.2", "trainer.max_epochs=1")["precision"] == "64-true"
+    assert (
+        run_tiny(tmp_path, "trainer.precision=64", "data.augment.mixup=0.2", "trainer.max_epochs=1")["precision"]
+        == "64-true"
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
@@ -101,12 +101,16 @@ def build_data(cfg: DictConfig) -> DataModule:
 
 def build_model(cfg: DictConfig) -> nn.Module:
     """Builds the model, with pretrained weights where `cfg.pretrained` names them."""
+    published = "weights" in cfg.model
+    if cfg.pretrained and not Path(cfg.pretrained).expanduser().is_file():
+        if not published:
+            problem = f"{cfg.pretrained} is no file, and this model has no published weights"
+            raise OptionError("pretrained", problem, "give the path of a file of weights")
+        with_weights: nn.Module = _build(cfg.model, "pretrained", weights=cfg.pretrained)
+        return with_weights
     model: nn.Module = _build(cfg.model, "model")
     if cfg.pretrained:
-        if hasattr(model, "load_pretrained") and not Path(cfg.pretrained).exists():
-            _explained("pretrained", model.load_pretrained, cfg.pretrained)
-        else:
-            print(_explained("pretrained", load_weights, model, Path(cfg.pretrained)))
+        print(_explained("pretrained", load_weights, model, Path(cfg.pretrained).expanduser()))
     return model
 
 
@@ -214,5 +218,3 @@ def _choice(choices: Mapping[str, Any], cfg: DictConfig, group: str) -> str:
     """The name of a group's choice; outside an entry point, the name of the class it stands for."""
     chosen = choices.get(group) or choices.get(f"{group}@_global_.{group}")
     return str(chosen or cfg[group]["_target_"].rpartition(".")[2])
-
-

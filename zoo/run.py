@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -103,6 +102,8 @@ def _evaluation_config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
     with open_dict(run_cfg):
         run_cfg.trainer = OmegaConf.merge(run_cfg.trainer, {"fast_dev_run": False}, cfg.get("trainer") or {})
         run_cfg.output_dir, run_cfg.pretrained = None, None
+        if "weights" in run_cfg.model:
+            run_cfg.model.weights = None  # the checkpoint's own come instead
     return run_cfg
 
 

@@ -46,6 +46,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def __init__(self, dirpath: str | Path, *, every_n_steps: PositiveInt | None = None) -> None:
         options: dict[str, Any] = {"every_n_train_steps": every_n_steps} if every_n_steps else {"every_n_epochs": 1}
-        super().__init__(dirpath, filename="last", enable_version_counter=False, save_on_train_epoch_end=True, **options)
+        options |= {"enable_version_counter": False, "save_on_train_epoch_end": True}
+        super().__init__(dirpath, filename="last", **options)
         if every_n_steps is None:
             self.on_train_batch_end = None  # type: ignore[assignment,method-assign]

@@ -136,7 +136,7 @@ class RunRecord(Callback):
         peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else _peak_resident_mb()
         values = {
             **{name: float(value) for name, value in metrics.items()},
-            "num_parameters": sum(parameter.numel() for parameter in module.model.parameters()),  # type: ignore[union-attr]
+            "num_parameters": sum(parameter.numel() for parameter in module.parameters()),
             "seconds_total": time.perf_counter() - self.started,
             "seconds_to_first_step": self.seconds_to_first_step,
             "samples_per_second": statistics.median(self.rates) if self.rates else None,

@@ -1,7 +1,7 @@
 """The interface that every data module of the zoo keeps."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import lightning
@@ -65,6 +65,14 @@ class DataModule(lightning.LightningDataModule):
     @abstractmethod
     def sample_name(self, split: Split, index: int) -> str:
         """Returns what a report calls a sample: its file, or its place in the split."""
+
+    @abstractmethod
+    def align_classes(self, class_names: Sequence[str]) -> None:
+        """Renumbers the targets by name, so that a model trained on other data can be evaluated on these.
+
+        Raises:
+            DataError: the data have classes that the model does not know.
+        """
 
     @abstractmethod
     def prepare_batch(self, batch: Batch, train: bool) -> Batch:

@@ -66,7 +66,7 @@ class Task(LightningModule):
         super().__init__()
         if channels_last is None:
             channels_last = any(isinstance(module, nn.Conv2d) for module in model.modules())
-        self.model = model.to(memory_format=torch.channels_last) if channels_last else model
+        self.model = model.to(memory_format=torch.channels_last) if channels_last else model  # type: ignore[call-overload]
         self.criterion = criterion
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.monitor, self.monitor_mode = monitor, monitor_mode

@@ -20,13 +20,11 @@ class StageMetrics(nn.Module):
         window: number of steps that are joined before the metrics see them.
     """
 
-    def __init__(
-        self, metrics: Mapping[str, Metric], *, finish: Callable[[Tensor], Tensor], window: int = 50
-    ) -> None:
+    def __init__(self, metrics: Mapping[str, Metric], *, finish: Callable[[Tensor], Tensor], window: int = 50) -> None:
         super().__init__()
         self.finish = finish
         self.metrics = MetricCollection(dict(metrics), compute_groups=False) if metrics else None
-        self.losses = nn.ModuleDict()
+        self.losses: dict[str, MeanMetric] = {}
         self.window = window
         self._losses: list[dict[str, Tensor]] = []
         self._preds: list[Tensor] = []

@@ -17,7 +17,8 @@ class TimmClassifier(WrappedClassifier):
         num_classes: K, number of classes.
         in_channels: C, channels of the images.
         name: such as "mobilenetv3_small_100"; `timm.list_models()` lists them.
-        pretrained: whether to download the weights.
+        weights: None starts from random weights; "DEFAULT" downloads the weights that timm prefers, any other text those
+            of that tag, such as "a1_in1k".
         arguments: more arguments of `timm.create_model`, such as {"drop_path_rate": 0.1}, or {"img_size": 64} for a
             transformer.
 
@@ -31,12 +32,12 @@ class TimmClassifier(WrappedClassifier):
         in_channels: PositiveInt,
         *,
         name: str = "mobilenetv3_small_100",
-        pretrained: bool = False,
+        weights: str | None = None,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        network = _build(
-            name, pretrained=pretrained, num_classes=num_classes, in_chans=in_channels, **dict(arguments or {})
-        )
+        tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+        arguments = {"num_classes": num_classes, "in_chans": in_channels, **dict(arguments or {})}
+        network = _build(tagged, pretrained=weights is not None, **arguments)
         super().__init__(network)
 
 
@@ -52,6 +53,6 @@ def _build(name: str, **arguments: Any) -> nn.Module:
     except (TypeError, RuntimeError) as error:
         raise ValueError(f"timm {name}: {error}; correct the arguments, or choose another model") from error
     except OSError as error:
-        remedy = "connect to the internet once, or set pretrained to false"
+        remedy = "connect to the internet once, or set weights to null"
         raise ValueError(f"weights of timm {name} cannot be downloaded ({error}); {remedy}") from error
     return network

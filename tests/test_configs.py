@@ -1,0 +1,80 @@
+"""Every choice of every group composes and runs, and any model goes with any image data."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from zoo.config.entry import compose
+from zoo.run import train
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+SMALL = ["data.source.num_samples=300", "data.source.num_test_samples=50", "data.batch_size=8"]
+SHAPES = {"digits": (1, 8), "mnist": (1, 28), "fashion_mnist": (1, 28), "cifar10": (3, 32)}
+
+
+def choices(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONFIGS / group).glob("*.yaml") if not file.stem.startswith("_"))
+
+
+def run_once(directory: Path, *overrides: str) -> None:
+    train(compose(["trainer=fast_dev_run", f"output_dir={directory}", *overrides]))
+
+
+@pytest.mark.parametrize("experiment", choices("experiment"))
+def test_every_experiment_runs(experiment: str, tmp_path: Path) -> None:
+    data = compose([f"experiment={experiment}"]).data
+    in_channels, image_size = SHAPES[
+        str(data.source.get("dataset", "digits")).replace("FashionMNIST", "fashion_mnist").lower()
+    ]
+    swap = ["data=synthetic_images", f"data.in_channels={in_channels}", f"data.image_size={image_size}", *SMALL]
+    run_once(tmp_path, f"experiment={experiment}", *([] if experiment.startswith("digits") else swap))
+
+
+@pytest.mark.parametrize("model", choices("model"))
+@pytest.mark.parametrize("shape", ["1x8x8", "3x64x48"])
+def test_any_model_goes_with_any_image_data(model: str, shape: str, tmp_path: Path) -> None:
+    if model == "timm":
+        pytest.importorskip("timm", reason="timm is an extra")
+    channels, height, width = shape.split("x")
+    size = [f"data.in_channels={channels}", f"data.image_size=[{height},{width}]", "data.num_classes=3"]
+    run_once(tmp_path, "data=synthetic_images", *size, *SMALL, f"model={model}")
+
+
+@pytest.mark.parametrize("optimizer", choices("optimizer"))
+def test_every_optimizer_runs(optimizer: str, tmp_path: Path) -> None:
+    run_once(tmp_path, f"optimizer={optimizer}", "trainer.gradient_clip_val=1.0")
+
+
+@pytest.mark.parametrize("scheduler", choices("scheduler"))
+def test_every_schedule_runs(scheduler: str, tmp_path: Path) -> None:
+    run_once(tmp_path, f"scheduler={scheduler}")
+
+
+@pytest.mark.parametrize("loss", ["CrossEntropy", "FocalLoss", "BinaryCrossEntropy", "SquaredError"])
+def test_every_loss_runs_with_mixed_labels(loss: str, tmp_path: Path) -> None:
+    target = f"task.criterion._target_=zoo.losses.classification.{loss}"
+    run_once(tmp_path, target, "task.criterion.label_smoothing=0.1", "data.augment.mixup=0.2", "task.l1=0.0001")
+
+
+def test_callbacks_combine(tmp_path: Path) -> None:
+    run_once(tmp_path, "callbacks=[ema,early_stopping]")
+
+
+def test_a_class_by_its_path_replaces_a_choice(tmp_path: Path) -> None:
+    run_once(tmp_path, "optimizer._target_=torch.optim.NAdam", "model.activation=torch.nn.Mish")
+
+
+@pytest.mark.realdata
+def test_fashion_mnist_is_read_where_it_lies(tmp_path: Path) -> None:
+    if not (Path(os.environ.get("ZOO_DATA_DIR", "nowhere")) / "FashionMNIST").is_dir():
+        pytest.skip("ZOO_DATA_DIR names no folder with FashionMNIST")
+    run_once(tmp_path, "experiment=fashion_mnist_lenet")
+
+
+@pytest.mark.realdata
+def test_photos_in_folders_train(tmp_path: Path) -> None:
+    root = Path(os.environ.get("ZOO_DATA_DIR", "nowhere")) / "hymenoptera"
+    if not root.is_dir():
+        pytest.skip("ZOO_DATA_DIR names no folder with hymenoptera")
+    run_once(tmp_path, "data=image_folder", f"data.root={root}", "data.num_workers=0")
