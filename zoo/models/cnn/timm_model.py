@@ -17,8 +17,8 @@ class TimmClassifier(WrappedClassifier):
         num_classes: K, number of classes.
         in_channels: C, channels of the images.
         name: such as "mobilenetv3_small_100"; `timm.list_models()` lists them.
-        weights: None starts from random weights; "DEFAULT" downloads the weights that timm prefers, any other text those
-            of that tag, such as "a1_in1k".
+        weights: None starts from random weights; "DEFAULT" downloads those that timm prefers, other text those of that
+            tag, such as "a1_in1k".
         arguments: more arguments of `timm.create_model`, such as {"drop_path_rate": 0.1}, or {"img_size": 64} for a
             transformer.
 
