@@ -1,6 +1,7 @@
 # `make train` and `make test` need python3 and make, nothing else: everything is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Several: EXTRAS=dev,timm,notebooks
 EXTRAS ?= dev
 
 .PHONY: train test test-all install lint tensorboard bench
@@ -15,10 +16,10 @@ test: install
 test-all: install
 	$(BIN)/python -m pytest -m "not gpu"
 
-install: .venv/installed
+install: .venv/installed-$(EXTRAS)
 
 # uv installs the 5 GB of torch in 20 s where pip takes two minutes; a second clone shares its files.
-.venv/installed: pyproject.toml
+.venv/installed-$(EXTRAS): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --python $(BIN)/python --editable ".[$(EXTRAS)]"

@@ -2,7 +2,7 @@
 
 import time
 
-STARTED = time.perf_counter()
+STARTED: float | None = time.perf_counter()
 
 from omegaconf import DictConfig  # noqa: E402
 
@@ -14,9 +14,11 @@ def main(cfg: DictConfig) -> float | None:
     if cfg.check:
         print("the config is right; start the run without check=true")
         return None
+    global STARTED
+    started, STARTED = STARTED, None  # a sweep's next job starts its own clock
     from zoo.run import train  # torch is imported here, after the config has been found right
 
-    return train(cfg, started=STARTED)
+    return train(cfg, started=started)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from zoo.data.augment import BatchAugment
-from zoo.data.images import MemoryImages
+from zoo.data.memory_images import MemoryImages
 
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616]
 BATCH_SIZE = 128

@@ -14,7 +14,7 @@ ROWS = [
     {"models", "losses", "metrics", "optim"},
     {"layers"},
     {"checkpoint"},
-    {"seeds", "ranges", "errors", "memory"},
+    {"batch", "errors", "memory", "ranges", "seeds"},
 ]
 LEVEL = {package: level for level, row in enumerate(ROWS) for package in row}
 FILES = sorted((ROOT / "zoo").rglob("*.py"))

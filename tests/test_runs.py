@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from zoo.checkpoint import load_checkpoint
 from zoo.config.entry import compose
@@ -56,7 +57,7 @@ def test_the_console_ends_with_metrics_paths_and_next_commands(
     shown = process.stdout
     assert "test/accuracy" in shown
     assert shown.index("test/accuracy") < shown.index(str(directory)) < shown.index(f"evaluate.py ckpt={directory}")
-    assert "tensorboard --logdir" in shown
+    assert "tensorboard.main --logdir" in shown
     assert "Traceback" not in process.stderr and "Warning" not in process.stderr
 
 
@@ -203,6 +204,80 @@ def test_weights_of_a_run_start_another(tmp_path: Path) -> None:
     assert all(torch.equal(best[name], started[name]) for name in best)
 
 
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    run_tiny(tmp_path / "first", "trainer.max_epochs=1")
+    with pytest.raises(OptionError, match="init_from"):
+        run_tiny(tmp_path / "second", "model=mlp", f"init_from={tmp_path / 'first'}")
+
+
+def test_saves_within_an_epoch_come_beside_that_at_its_end(tmp_path: Path) -> None:
+    metrics = run_tiny(tmp_path, "checkpoint.every_n_steps=4")
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == metrics["global_step"]
+    assert metrics["global_step"] % 4
+
+
+def test_a_run_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    whole = run_tiny(tmp_path / "whole", "scheduler=constant")
+    run_tiny(tmp_path / "parts", "scheduler=constant", "trainer.max_epochs=1")
+    parts = run_tiny(tmp_path / "parts", "scheduler=constant", "resume=auto")
+    assert parts["train/loss"].hex() == whole["train/loss"].hex()
+    assert parts["val/loss"].hex() == whole["val/loss"].hex()
+    assert len(list((tmp_path / "parts").glob("metrics*.csv"))) == 2
+
+
+def test_resuming_with_another_model_is_refused(tmp_path: Path) -> None:
+    run_tiny(tmp_path, "trainer.max_epochs=1")
+    with pytest.raises(OptionError, match="resume: model"):
+        run_tiny(tmp_path, "resume=auto", "model.dropout=0.5")
+
+
+@pytest.mark.parametrize("options", [["trainer.max_epochs=-1"], ["trainer.max_epochs=null"], ["trainer.max_epochs=50"]])
+def test_a_run_can_be_as_long_as_its_steps(options: list[str], tmp_path: Path) -> None:
+    metrics = run_tiny(tmp_path, *options, "trainer.max_steps=7")
+    assert (metrics["global_step"], metrics["status"]) == (7, "completed")
+
+
+def test_a_plateau_waits_for_the_next_validation(tmp_path: Path) -> None:
+    options = ["scheduler=plateau", "trainer.check_val_every_n_epoch=2", "trainer.max_epochs=3"]
+    assert run_tiny(tmp_path, *options)["epochs"] == 3
+
+
+def test_validation_stands_for_a_test_split_that_is_not_there(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 20), ("val", 5)):
+        for name, level in (("dark", 60), ("light", 190)):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = torch.randint(level - 50, level + 50, (12, 12, 3), generator=generator, dtype=torch.uint8)
+                Image.fromarray(pixels.numpy()).save(folder / f"{number}.png")
+    options = ["data=image_folder", f"data.root={tmp_path / 'photos'}", "data.num_workers=0", "data.image_size=12"]
+    options += ["data.batch_size=8", "model=mlp", "trainer.max_epochs=3", f"output_dir={tmp_path / 'run'}"]
+    train(compose(options))
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["val/accuracy"] >= 0.9
+    assert {"val/auroc", "val/calibration_error", "val/nll"} <= metrics.keys()
+    assert not any(name.startswith("test/") for name in metrics)
+    again = evaluate(compose([f"ckpt={tmp_path / 'run'}"], "evaluate"))
+    assert again["val/nll"] == pytest.approx(metrics["val/nll"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["split=train"], "there is no train split"),
+        (["tta=rotate"], "tta: "),
+        (["model.dropout=0.2"], "leave it"),
+    ],
+)
+def test_what_evaluation_cannot_do_is_one_line(
+    overrides: list[str], message: str, digits: tuple[subprocess.CompletedProcess[str], Path], tmp_path: Path
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        evaluate(compose([f"ckpt={digits[1]}", f"output_dir={tmp_path}", *overrides], "evaluate"))
+
+
 def test_one_batch_can_be_learned_by_heart(tmp_path: Path) -> None:
     metrics = run_tiny(tmp_path, "trainer=overfit_batch", "model=convnet", "trainer.max_epochs=60")
     assert metrics["train/accuracy"] == 1.0
@@ -230,6 +305,10 @@ def test_double_precision_trains(tmp_path: Path) -> None:
         (["init_from=nowhere"], "does not exist"),
         (["resume=auto"], "output_dir"),
         (["resume=nowhere"], "does not exist"),
+        (["trainer.max_epochs=-1"], "never end"),
+        (["task.criterion.class_weights=[1,2]"], "2 weights for 10 classes"),
+        (["optimizer=sgd", "optimizer.momentum=0"], "optimizer: Nesterov"),
+        (["scheduler.warmup=5000"], "scheduler: "),
         (["model._target_=os.path.nothing"], "model"),
         (["data=image_folder", "data.root=nowhere"], "nowhere"),
     ],

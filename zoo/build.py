@@ -32,7 +32,7 @@ from zoo.models.pretrained import load_weights
 from zoo.tasks.base import Task
 
 # What a user can cause while an object is built; anything else is a defect of ours.
-USER_ERRORS = (ValueError, TypeError, ImportError, AttributeError, OSError, MisconfigurationException)
+USER_ERRORS = (ValueError, TypeError, ImportError, OSError, MisconfigurationException)
 
 
 @dataclass
@@ -67,18 +67,24 @@ def build(cfg: DictConfig, *, started: float) -> Run:
         RunError: the config or the data are wrong.
     """
     quieten()
+    _check_length(cfg.trainer)
     keep_freed_memory()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     seed_everything(cfg.seed, verbose=False)
     data = build_data(cfg)
+    data.check_training()
     resume_from = _resume_from(cfg)
+    if resume_from is not None:
+        _check_resumable(cfg, resume_from)
+    _check_class_weights(cfg)
     output_dir = _run_directory(cfg, resume_from)
     model = build_model(cfg)
     if "image_size" in cfg.data:
-        _explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
+        explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
     task = build_task(cfg, model)
     if cfg.init_from:
-        checkpoint = load_checkpoint(find_checkpoint(cfg.init_from, option="init_from"), option="init_from")
-        _explained("init_from", task.load_state_dict, checkpoint["state_dict"])
+        print(explained("init_from", load_weights, model, find_checkpoint(cfg.init_from, option="init_from")))
     if cfg.compile:
         model.compile()
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
@@ -110,7 +116,7 @@ def build_model(cfg: DictConfig) -> nn.Module:
         return with_weights
     model: nn.Module = _build(cfg.model, "model")
     if cfg.pretrained:
-        print(_explained("pretrained", load_weights, model, Path(cfg.pretrained).expanduser()))
+        print(explained("pretrained", load_weights, model, Path(cfg.pretrained).expanduser()))
     return model
 
 
@@ -138,6 +144,10 @@ def build_trainer(cfg: DictConfig, callbacks: list[Any], *, loggers: list[Any]) 
 
 def build_loggers(cfg: DictConfig) -> list[Any]:
     """Builds the loggers, all of which write into the directory of the run."""
+    written = Path(cfg.output_dir) / "metrics.csv"
+    if written.exists():  # of the run that is resumed; Lightning's logger would delete it
+        number = 1 + len(list(written.parent.glob("metrics.*.csv")))
+        written.rename(written.with_name(f"metrics.{number}.csv"))
     return build_each(cfg.logger, "logger", save_dir=cfg.output_dir)
 
 
@@ -157,10 +167,10 @@ def quieten() -> None:
 def _build(node: Any, where: str, **extra: Any) -> Any:
     if node is None:
         return None
-    return _explained(where, instantiate, node, _convert_="all", **extra)
+    return explained(where, instantiate, node, _convert_="all", **extra)
 
 
-def _explained(where: str, call: Any, *arguments: Any, **keywords: Any) -> Any:
+def explained(where: str, call: Any, *arguments: Any, **keywords: Any) -> Any:
     """Calls; what a user has caused ends in one line that names the option."""
     try:
         return call(*arguments, **keywords)
@@ -178,6 +188,27 @@ def _explained(where: str, call: Any, *arguments: Any, **keywords: Any) -> Any:
 def _option_error(where: str, error: BaseException) -> OptionError:
     problem, _, remedy = " ".join(str(error).split()).partition("; ")
     return OptionError(where, problem, remedy or f"see the options of {where} with --cfg job")
+
+
+def _check_length(options: DictConfig) -> None:
+    if options.get("max_epochs") in (None, -1) and options.get("max_steps", -1) == -1 and not options.get("max_time"):
+        raise OptionError("trainer.max_epochs", "the run would never end", "set it, or trainer.max_steps")
+
+
+def _check_class_weights(cfg: DictConfig) -> None:
+    weights, classes = OmegaConf.select(cfg, "task.criterion.class_weights"), cfg.data.get("num_classes")
+    if weights is not None and classes is not None and len(weights) != classes:
+        where = "task.criterion.class_weights"
+        raise OptionError(where, f"{len(weights)} weights for {classes} classes", "give one for each class")
+
+
+def _check_resumable(cfg: DictConfig, resume_from: Path) -> None:
+    saved = load_checkpoint(resume_from, option="resume")["zoo"]["config"]["model"]
+    asked: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    for key in {**saved, **asked}:
+        if saved.get(key) != asked.get(key):
+            problem = f"model.{key} is {saved.get(key)} in the checkpoint and {asked.get(key)} here"
+            raise OptionError("resume", problem, "repeat the run's own options, or take the weights by init_from=")
 
 
 def _precision(accelerator: str) -> str:
@@ -199,7 +230,7 @@ def _resume_from(cfg: DictConfig) -> Path | None:
 
 
 def _run_directory(cfg: DictConfig, resume_from: Path | None) -> Path:
-    if resume_from is not None and not cfg.output_dir:
+    if resume_from is not None and not cfg.output_dir and resume_from.parent.name == "checkpoints":
         cfg.output_dir = str(resume_from.parent.parent)
     choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
     name = choices.get("experiment") or f"{_choice(choices, cfg, 'data')}-{_choice(choices, cfg, 'model')}"

@@ -12,6 +12,8 @@ from zoo.data.decode import centre_box, decode, random_box, to_mode
 from zoo.data.image_folder import ImageFolder
 from zoo.errors import DataError, OptionError, RunError, TrainingStopped
 
+STATISTICS = {"mean": [0.5] * 3, "std": [0.2] * 3}
+
 
 def draw(path: Path, number: int, width: int = 40, height: int = 30) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,26 +185,42 @@ def test_a_file_that_is_no_image_is_named_or_left_out(tmp_path, caplog):
     assert "left out 1 unreadable of 40 images" in caplog.text and str(bad) in caplog.text
 
 
-def cut_off(path: Path) -> None:
+def cut_off(path: Path) -> Path:
     draw(path, 7, width=300, height=300)
     path.write_bytes(path.read_bytes()[:1500])
+    return path
+
+
+def cut_off_unseen(path: Path) -> Path:
+    """Puts an image in place of another whose damage only decoding shows."""
+    path.unlink()
+    return cut_off(path.with_suffix(".bmp"))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_an_image_cut_off_in_the_middle_is_named_before_the_first_step(tmp_path, suffix):
+    flat(tmp_path)
+    bad = cut_off(tmp_path / "bees" / f"bad{suffix}")
+    with pytest.raises(DataError) as error:
+        folder_of(tmp_path, **STATISTICS)
+    assert str(error.value).startswith(f"{bad}: cannot be read as an image (")
+    data = folder_of(tmp_path, **STATISTICS, on_bad_sample="skip")
+    assert sum(len(files) for files in data.files.values()) == 40
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_an_image_cut_off_in_the_middle_is_named_by_its_batch(tmp_path, num_workers):
+def test_an_image_that_cannot_be_decoded_is_named_by_its_batch(tmp_path, num_workers):
     flat(tmp_path)
-    statistics = {"mean": [0.5] * 3, "std": [0.2] * 3}
-    bad = folder_of(tmp_path, **statistics).files["train"][0]
-    cut_off(bad.rename(bad.with_suffix(".jpg")) if bad.suffix != ".jpg" else bad)
-    data = folder_of(tmp_path, **statistics, num_workers=num_workers)
-    with pytest.raises(TrainingStopped, match=rf"{bad.stem}\.jpg: cannot be decoded \(.*on_bad_sample=skip"):
+    bad = cut_off_unseen(folder_of(tmp_path, **STATISTICS).files["train"][0])
+    data = folder_of(tmp_path, **STATISTICS, num_workers=num_workers)
+    with pytest.raises(TrainingStopped, match=rf"{bad.stem}\.bmp: cannot be decoded \(.*on_bad_sample=skip"):
         epoch_of(data, 0)
 
 
-def test_an_image_cut_off_in_the_middle_can_be_left_out(tmp_path, caplog):
+def test_an_image_that_cannot_be_decoded_can_be_left_out(tmp_path, caplog):
     flat(tmp_path)
-    cut_off(tmp_path / "ants" / "00.jpg")
-    data = folder_of(tmp_path, on_bad_sample="skip", mean=[0.5] * 3, std=[0.2] * 3, batch_size=1)
+    cut_off_unseen(tmp_path / "ants" / "00.jpg")
+    data = folder_of(tmp_path, on_bad_sample="skip", **STATISTICS, batch_size=1)
     total = sum(
         len(batch["index"])
         for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
@@ -214,10 +232,83 @@ def test_an_image_cut_off_in_the_middle_can_be_left_out(tmp_path, caplog):
 def test_too_many_bad_images_end_the_run(tmp_path):
     flat(tmp_path)
     for number in range(0, 20, 2):
-        cut_off(tmp_path / "ants" / f"{number:02}.jpg")
-    data = folder_of(tmp_path, on_bad_sample="skip", mean=[0.5] * 3, std=[0.2] * 3)
+        cut_off_unseen(tmp_path / "ants" / f"{number:02}.jpg")
+    data = folder_of(tmp_path, on_bad_sample="skip", **STATISTICS)
     with pytest.raises(TrainingStopped, match="of 31 images cannot be decoded"):
         epoch_of(data, 0)
+
+
+def test_an_image_that_cannot_be_measured_is_named_or_left_out(tmp_path):
+    flat(tmp_path / "train")
+    bad = cut_off_unseen(tmp_path / "train" / "ants" / "00.jpg")
+    with pytest.raises(DataError) as error:
+        folder_of(tmp_path, val_fraction=0.03)
+    assert str(error.value).startswith(f"{bad}: cannot be decoded (")
+    assert str(error.value).endswith("; mend it, remove it, or set data.on_bad_sample=skip")
+    assert len(folder_of(tmp_path, val_fraction=0.03, on_bad_sample="skip").mean) == 3
+
+
+def test_images_none_of_which_can_be_measured_are_reported(tmp_path):
+    for name in ("ants", "bees"):
+        for number in range(5):
+            cut_off(tmp_path / name / f"{number}.bmp")
+    with pytest.raises(DataError, match=r"none of 7 images of train can be decoded, the last for .*; mend them"):
+        folder_of(tmp_path, on_bad_sample="skip")
+
+
+def test_the_home_folder_is_known_by_its_short_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flat(tmp_path / "photos")
+    data = folder_of(Path("~/photos"))
+    assert data.sample_name("train", 0).startswith("ants/") and len(data.fingerprint) == 64
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize("evaluation_only", [False, True])
+def test_a_folder_of_one_split_can_be_evaluated_but_not_trained_on(tmp_path, split, evaluation_only):
+    flat(tmp_path / split, 3)
+    data = folder_of(tmp_path, evaluation_only=evaluation_only)
+    loader = data.val_dataloader() if split == "val" else data.test_dataloader()
+    assert torch.cat([batch["index"] for batch in loader]).tolist() == list(range(6))
+    assert data.has_test == (split == "test") and len(data.mean) == 3
+    with pytest.raises(DataError) as error:
+        data.check_training()
+    assert str(error.value) == (
+        f"{tmp_path}: no images to train on; put some into train/CLASS, and leave data.evaluation_only false"
+    )
+
+
+def test_a_split_that_is_not_there_is_asked_for_in_vain(tmp_path):
+    flat(tmp_path / "test", 3)
+    with pytest.raises(DataError) as error:
+        folder_of(tmp_path).val_dataloader()
+    assert str(error.value) == "data: there is no val split; ask for test"
+
+
+def test_all_images_of_a_flat_folder_can_be_evaluated(tmp_path):
+    data = folder_of(flat(tmp_path, 2), evaluation_only=True, batch_size=64)
+    assert {split: len(files) for split, files in data.files.items()} == {"test": 4}
+    assert torch.cat([batch["target"] for batch in data.test_dataloader()]).tolist() == [0, 0, 1, 1]
+    with pytest.raises(DataError, match="no images to train on"):
+        data.train_dataloader()
+
+
+def test_photographs_of_one_class_can_be_evaluated(tmp_path):
+    draw(tmp_path / "bees" / "0.png", 0)
+    data = folder_of(tmp_path, evaluation_only=True, **STATISTICS)
+    data.align_classes(["ants", "bees"])
+    assert data.labels["test"].tolist() == [1]
+
+
+def test_a_share_that_is_given_counts_in_evaluation_too(tmp_path):
+    data = folder_of(flat(tmp_path), evaluation_only=True, test_fraction=0.5)
+    assert len(data.files["test"]) == 20
+
+
+def test_evaluation_takes_folders_of_splits_as_they_are(tmp_path):
+    flat(tmp_path / "train")
+    flat(tmp_path / "test", 3)
+    assert folder_of(tmp_path, evaluation_only=True).files == folder_of(tmp_path).files
 
 
 def missing(root: Path) -> Path:
@@ -251,11 +342,11 @@ def unknown_class(root: Path) -> Path:
         (missing, "{root}/nowhere: no such folder; set data.root to the folder that holds a folder a class"),
         (
             empty,
-            "{root}: 0 folders of classes found, and a classifier needs two; sort the images into one folder a class",
+            "{root}: 0 folders of classes found, but 2 or more are needed; sort the images into one folder a class",
         ),
         (
             one_class,
-            "{root}: 1 folders of classes found, and a classifier needs two; sort the images into one folder a class",
+            "{root}: 1 folders of classes found, but 2 or more are needed; sort the images into one folder a class",
         ),
         (class_without_images, "{root}/wasps: no images ("),
         (unknown_class, "{root}: classes cats of val are not in train; add them to train or remove them"),

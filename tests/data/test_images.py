@@ -5,7 +5,8 @@ from torchvision.transforms import functional
 
 from zoo.data.augment import BatchAugment
 from zoo.data.digits import Digits
-from zoo.data.images import MemoryImages, channel_statistics, resize, to_channels
+from zoo.data.memory_images import MemoryImages
+from zoo.data.pixels import resize, to_channels
 from zoo.data.synthetic_images import SyntheticImages
 from zoo.errors import DataError, OptionError
 
@@ -60,11 +61,6 @@ def test_setup_loads_once():
     assert data.images["train"] is images
 
 
-def test_a_constant_channel_has_a_deviation_to_divide_by():
-    mean, std = channel_statistics(torch.full((2, 1, 4, 4), 51, dtype=torch.uint8))
-    assert mean == pytest.approx([0.2]) and std == [1.0]
-
-
 def test_validation_is_held_out_by_class_and_by_split_seed_alone():
     first, second = ready(seed=0, val_fraction=0.2), ready(seed=1, val_fraction=0.2)
     assert torch.equal(first.images["val"], second.images["val"])
@@ -83,10 +79,6 @@ def test_a_subset_for_training_leaves_validation_as_it_is():
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (
-            {"batch_size": 512},
-            "data.batch_size: 512 asked, but only 180 training samples; lower it to at most 180",
-        ),
         (
             {"val_fraction": 0.0},
             "data.val_fraction: 0 of 200 samples leaves none for validation; set it between 0 and 1, such as 0.1",
@@ -109,6 +101,41 @@ def test_an_option_that_does_not_fit_is_named_with_its_remedy(options, line):
     with pytest.raises(OptionError) as error:
         made_up(**options).facts()
     assert str(error.value) == line
+
+
+@pytest.mark.parametrize("image_size", [0, -3, [0, 8], [8], [8, 8, 8], []])
+def test_an_image_size_that_no_image_has_is_named_with_its_remedy(image_size):
+    for build in (made_up, lambda **options: SyntheticImages(**options)):
+        with pytest.raises(OptionError) as error:
+            build(image_size=image_size)
+        assert str(error.value) == (
+            f"data.image_size: {image_size} given; give the side as one whole number of at least 1, or [height, width]"
+        )
+
+
+def test_data_smaller_than_a_batch_can_be_evaluated_but_not_trained_on():
+    data = ready(batch_size=512)
+    assert [len(batch["index"]) for batch in data.test_dataloader()] == [40]
+    for ask in (data.check_training, data.train_dataloader):
+        with pytest.raises(OptionError) as error:
+            ask()
+        assert str(error.value) == (
+            "data.batch_size: 512 asked, but only 180 training samples; lower it to at most 180"
+        )
+    ready(batch_size=180).check_training()
+
+
+def test_the_batches_of_all_processes_must_fit(monkeypatch):
+    data = ready(batch_size=100)
+    data.check_training()
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    with pytest.raises(OptionError) as error:
+        data.train_dataloader()
+    assert str(error.value) == (
+        "data.batch_size: 100 asked by each of 2 processes, but only 180 training samples; lower it to at most 90"
+    )
 
 
 def test_batches_are_normalised_as_torchvision_does():
@@ -155,22 +182,12 @@ def test_mixed_batches_carry_soft_targets_only_in_training():
     assert "soft_target" not in data.prepare_batch(next(iter(data.val_dataloader())), train=False)
 
 
-def test_batches_can_leave_with_channels_last():
-    data = ready(channels_last=True, augment=BatchAugment(flip=0.5))
-    batch = data.prepare_batch(next(iter(data.train_dataloader())), train=True)
-    assert batch["input"].is_contiguous(memory_format=torch.channels_last)
-
-
 def test_images_are_resized_and_recoloured_once():
     data = ready(image_size=[6, 10], in_channels=1)
-    assert data.images["test"].shape == (40, 1, 6, 10) and data.images["test"].dtype == torch.uint8
-    assert data.preprocessing()["image_size"] == [6, 10]
     images = data.source.load()["test"][0]
-    grey = functional.rgb_to_grayscale(images)
-    assert (to_channels(images, 1).int() - grey.int()).abs().max() <= 1
-    resized = functional.resize(images.float(), [6, 10], antialias=True)
-    assert (resize(images, [6, 10]) - resized).abs().max() <= 1
-    assert torch.equal(to_channels(grey, 3)[:, 2:], grey)
+    assert data.images["test"].shape == (40, 1, 6, 10)
+    assert torch.equal(data.images["test"], resize(to_channels(images, 1), [6, 10]))
+    assert data.preprocessing()["image_size"] == [6, 10]
 
 
 def test_the_fingerprint_tells_other_data_apart():

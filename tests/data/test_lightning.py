@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from zoo.data.augment import BatchAugment
 from zoo.data.image_folder import ImageFolder
-from zoo.data.images import MemoryImages
+from zoo.data.memory_images import MemoryImages
 from zoo.data.synthetic_images import SyntheticImages
 
 # Lightning 2.6 makes leaves of a tree the way that torch 2.11 calls old.

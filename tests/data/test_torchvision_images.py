@@ -107,6 +107,11 @@ def test_classes_of_digits_are_called_by_their_digit(tmp_path):
     assert MNISTImages(dataset="MNIST", data_dir=str(tmp_path)).class_names == list("0123456789")
 
 
+def test_the_home_folder_is_known_by_its_short_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert MNISTImages(dataset="MNIST", data_dir="~/data").data_dir == tmp_path / "data"
+
+
 @pytest.mark.parametrize("unpacked", [False, True])
 def test_letters_are_upright_and_counted_from_zero(tmp_path, monkeypatch, unpacked):
     folder = tmp_path / "EMNIST" / "raw"

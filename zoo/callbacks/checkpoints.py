@@ -6,7 +6,6 @@ They are two callbacks, because Lightning's `save_last` is not always the last.
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
@@ -31,22 +30,31 @@ class BestCheckpoint(ModelCheckpoint):
 
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
         """Whether a validation is at least as good as the best so far."""
-        if current is not None and self.best_model_score is not None and torch.equal(current, self.best_model_score):
+        best = self.best_model_score
+        if current is not None and best is not None and float(current) == float(best):
             return True
         return super().check_monitor_top_k(trainer, current)
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps `last.ckpt`, the newest state of the run.
+    """Keeps `last.ckpt`, the newest state of the run: that of the last epoch's end, or a newer one within an epoch.
 
     Args:
         dirpath: folder of the checkpoints.
-        every_n_steps: optimizer steps between two saves within an epoch; None saves at the end of each epoch.
+        every_n_steps: optimizer steps between two saves within an epoch; None saves at the end of each epoch alone.
     """
 
     def __init__(self, dirpath: str | Path, *, every_n_steps: PositiveInt | None = None) -> None:
-        options: dict[str, Any] = {"every_n_train_steps": every_n_steps} if every_n_steps else {"every_n_epochs": 1}
-        options |= {"enable_version_counter": False, "save_on_train_epoch_end": True}
-        super().__init__(dirpath, filename="last", **options)
+        super().__init__(
+            dirpath, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
+        )
+        self.every_n_steps = every_n_steps
         if every_n_steps is None:
             self.on_train_batch_end = None  # type: ignore[assignment,method-assign]
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Saves where the number of steps says so; Lightning's own trigger would switch the one of epochs off."""
+        assert self.every_n_steps is not None
+        due = trainer.global_step > 0 and trainer.global_step % self.every_n_steps == 0
+        if due and not self._should_skip_saving_checkpoint(trainer):
+            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))

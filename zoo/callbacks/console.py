@@ -22,6 +22,7 @@ class Console(Callback):
         self._bar: Any = None
         self._pending: tuple[int, float] | None = None
         self._best: float | None = None
+        self._validated = False
         if not sys.stderr.isatty():
             # Lightning skips a hook that is not callable, so that without a bar a step pays nothing for it.
             self.on_train_batch_end = None  # type: ignore[assignment,method-assign]
@@ -31,14 +32,17 @@ class Console(Callback):
         self._show_line(trainer, pl_module)
         self._pending = trainer.current_epoch, time.perf_counter()
         if trainer.is_global_zero and self.on_train_batch_end is not None:
-            total, epochs = int(trainer.num_training_batches), trainer.max_epochs
-            name = f"epoch {trainer.current_epoch + 1}" + (f"/{epochs}" if epochs and epochs > 0 else "")
+            name, total = _epoch_of(trainer, trainer.current_epoch), int(trainer.num_training_batches)
             self._bar = tqdm(total=total, desc=name, unit=" steps", leave=False, mininterval=0.2)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Moves the bar."""
         if self._bar is not None:
             self._bar.update()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Notes that the epoch's line has something to say of validation."""
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Removes the bar."""
@@ -60,19 +64,25 @@ class Console(Callback):
             return
         (epoch, started), self._pending = self._pending, None
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        better = self._is_best(metrics.get(pl_module.monitor), pl_module.monitor_mode)
+        validated, self._validated = self._validated, False
+        better = validated and self._is_best(metrics.get(pl_module.monitor), pl_module.monitor_mode)
         if (epoch + 1) % self.every_n_epochs:
             return
-        shown = [f"{name} {value:.4f}" for name, value in metrics.items() if name.startswith(("train/", "val/"))]
+        stages = ("train/", "val/") if validated else ("train/",)
+        shown = [f"{name} {value:.4f}" for name, value in metrics.items() if name.startswith(stages)]
         seconds = time.perf_counter() - started
-        width = len(str(trainer.max_epochs))
-        line = f"epoch {epoch + 1:>{width}}/{trainer.max_epochs}  " + "  ".join(shown) + f"  {seconds:.1f} s"
+        line = f"{_epoch_of(trainer, epoch)}  {'  '.join(shown)}  {seconds:.1f} s"
         print(line + ("  *" if better else ""), file=sys.stderr, flush=True)
 
     def _is_best(self, value: float | None, mode: str) -> bool:
         if value is None:
             return False
-        better = self._best is None or (value > self._best if mode == "max" else value < self._best)
+        better = self._best is None or (value >= self._best if mode == "max" else value <= self._best)
         if better:
             self._best = value
         return better
+
+
+def _epoch_of(trainer: Trainer, epoch: int) -> str:
+    last = trainer.max_epochs or -1
+    return f"epoch {epoch + 1:>{len(str(last))}}/{last}" if last > 0 else f"epoch {epoch + 1}"

@@ -45,13 +45,13 @@ class ModelGraph(Callback):
             return
         if not isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy):
             # The others run a forward pass on all ranks together.
-            log.info("no model graph: %s has the model in parts", type(trainer.strategy).__name__)
+            log.warning("no model graph: %s has the model in parts", type(trainer.strategy).__name__)
             return
         model: nn.Module = pl_module.model  # type: ignore[assignment]
         inputs = batch.get("input") if isinstance(batch, dict) else None
         parameters = sum(parameter.numel() for parameter in model.parameters())
         if parameters > self.max_parameters:
-            log.info("no model graph: %d parameters, more than max_parameters %d", parameters, self.max_parameters)
+            log.warning("no model graph: %d parameters, more than max_parameters %d", parameters, self.max_parameters)
         elif isinstance(inputs, Tensor):
             for logger in loggers:
                 write_graph(logger, model, inputs[:1], trainer.global_step)
@@ -80,7 +80,7 @@ def write_graph(logger: TensorBoard, model: nn.Module, example: Tensor, step: in
             logger.writer("train", step).add_graph(model.eval(), example)
     except Exception as error:
         # The tracer meets any model's code and raises anything; the page without its graph is still a page.
-        log.info("no model graph: %s", str(error).strip().splitlines()[0] if str(error).strip() else repr(error))
+        log.warning("no model graph: %s", str(error).strip().splitlines()[0] if str(error).strip() else repr(error))
     finally:
         model._compiled_call_impl = compiled
         for module in training:

@@ -77,7 +77,8 @@ class RunRecord(Callback):
         self.output_dir, self.config, self.started = output_dir, config, started
         self.seconds_to_first_step: float | None = None
         self.rates: list[float] = []
-        self._epoch_started = self._validation_started = self._validation_seconds = 0.0
+        self._epoch_started = self._seconds_idle = 0.0
+        self._at_validation = (0, 0.0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes what the run stands on."""
@@ -87,7 +88,7 @@ class RunRecord(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the epoch's clock."""
-        self._epoch_started, self._validation_seconds = time.perf_counter(), 0.0
+        self._epoch_started, self._seconds_idle, self._at_validation = time.perf_counter(), 0.0, (0, 0.0)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Notes when the first step was done; then the hook switches itself off."""
@@ -96,21 +97,26 @@ class RunRecord(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops the epoch's clock."""
-        self._validation_started = time.perf_counter()
+        self._at_validation = _batches(trainer), self._seconds_training(pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lets the epoch's clock run on."""
-        self._validation_seconds += time.perf_counter() - self._validation_started
+        self._seconds_idle += self._seconds_training(pl_module) - self._at_validation[1]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs the epoch's training throughput, without validation."""
-        if pl_module.device.type == "cuda":
-            torch.cuda.synchronize(pl_module.device)
-        seconds = time.perf_counter() - self._epoch_started - self._validation_seconds
-        batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        """Logs the epoch's training throughput, without validation and the saving of checkpoints after it."""
+        batches, seconds = self._at_validation
+        if batches != _batches(trainer):
+            batches, seconds = _batches(trainer), self._seconds_training(pl_module)
         rate = batches * _data(trainer).batch_size * trainer.world_size / seconds
         self.rates.append(rate)
         pl_module.log("throughput/samples_per_second", rate)
+
+    def _seconds_training(self, pl_module: LightningModule) -> float:
+        """Seconds of training in this epoch so far."""
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)
+        return time.perf_counter() - self._epoch_started - self._seconds_idle
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Adds all that evaluation needs as plain values, so that the file loads with `weights_only=True`."""
@@ -150,6 +156,11 @@ class RunRecord(Callback):
         if trainer.is_global_zero:
             write_json(self.output_dir / "metrics.json", values)
         return values
+
+
+def _batches(trainer: Trainer) -> int:
+    """Batches of this epoch that were trained on."""
+    return trainer.fit_loop.epoch_loop.batch_progress.current.completed
 
 
 def _data(trainer: Trainer) -> Any:

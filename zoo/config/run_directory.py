@@ -26,22 +26,44 @@ def run_directory(*, logs_dir: str, task: str, name: str, chosen: str | None, re
     """
     if os.environ.get(VARIABLE) and "LOCAL_RANK" in os.environ:
         return Path(os.environ[VARIABLE])
+    if chosen is None and "TORCHELASTIC_RUN_ID" in os.environ:
+        raise OptionError("output_dir", "torchrun's processes cannot agree on a new one", "add output_dir=PATH")
+    option = "output_dir" if chosen else "paths.logs_dir"
     try:
-        directory = Path(chosen).expanduser() if chosen else _new_directory(Path(logs_dir) / task / name)
-        directory.mkdir(parents=True, exist_ok=True)
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise PermissionError("not writable")
+        directory = make_directory(chosen or _new_directory(Path(logs_dir) / task / name), option=option)
     except OSError as error:
-        where = "output_dir" if chosen else "paths.logs_dir"
-        raise StorageError(
-            where, f"cannot create the run's directory ({error})", "choose another output_dir"
-        ) from error
+        raise _not_writable(option, error) from error
     if chosen and not resuming and (directory / "config.yaml").exists():
         raise OptionError(
             "output_dir", f"{directory} holds a run", "go on with resume=auto, or choose another directory"
         )
     os.environ[VARIABLE] = str(directory)
     return directory
+
+
+def release_run_directory() -> None:
+    """Ends the claim of this process on its run's directory, so that its next run gets another one."""
+    os.environ.pop(VARIABLE, None)
+
+
+def make_directory(path: str | Path, *, option: str) -> Path:
+    """Makes sure that a directory exists and can be written to, and returns it.
+
+    Raises:
+        StorageError: it cannot; the option is named.
+    """
+    directory = Path(path).expanduser()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(f"{directory} is not writable")
+    except OSError as error:
+        raise _not_writable(option, error) from error
+    return directory
+
+
+def _not_writable(option: str, error: OSError) -> StorageError:
+    return StorageError(option, f"cannot create the directory ({error})", "choose another one")
 
 
 def _new_directory(parent: Path) -> Path:

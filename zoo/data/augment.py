@@ -7,13 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.batch import Batch
 from zoo.data.image_ops import affine, affine_matrices, box_mask, crop_and_flip, integers_below
 from zoo.data.order import generator
 from zoo.data.trivial_augment import trivial_augment
 from zoo.ranges import Fraction, NonNegativeFloat, NonNegativeInt, Probability
 from zoo.seeds import counted_seed
 
-Batch = dict[str, Tensor]
+Draws = dict[str, Tensor]  # a random number for each sample, (B,), by name
 
 # The random numbers that each option takes a sample.
 _DRAWS = {
@@ -131,7 +132,7 @@ class BatchAugment:
             batch = self._mix(batch, draw, num_classes)
         return batch
 
-    def _crop_and_flip(self, images: Tensor, draw: Batch) -> Tensor:
+    def _crop_and_flip(self, images: Tensor, draw: Draws) -> Tensor:
         flipped = draw["flip"] < self.flip if self.flip else None
         if self.crop:
             top, left = (integers_below(draw[name], 2 * self.crop + 1) for name in ("top", "left"))
@@ -143,7 +144,7 @@ class BatchAugment:
             self._canvas = images.new_zeros(shape)
         return crop_and_flip(self._canvas, images, top, left, flipped)
 
-    def _matrices(self, images: Tensor, draw: Batch) -> Tensor:
+    def _matrices(self, images: Tensor, draw: Draws) -> Tensor:
         """Builds the affine map of each sample, (B, 2, 3)."""
         height, width = images.shape[-2:]
         zeros = torch.zeros(len(images), device=images.device)
@@ -159,7 +160,7 @@ class BatchAugment:
             shift_y=both_ways["translate_y"] * self.translate * height,
         )
 
-    def _erase(self, images: Tensor, draw: Batch) -> None:
+    def _erase(self, images: Tensor, draw: Draws) -> None:
         """Blanks a rectangle of some images, its area uniform and its aspect ratio log-uniform from 0.3 to 3.3."""
         height, width = images.shape[-2:]
         area = (0.02 + 0.31 * draw["erase_area"]) * height * width
@@ -171,7 +172,7 @@ class BatchAugment:
         mask = box_mask(top, left, top + rows, left + columns, height, width)
         images.masked_fill_(mask & (draw["erase"] < self.erase).view(-1, 1, 1, 1), 0.0)
 
-    def _mix(self, batch: Batch, draw: Batch, num_classes: int) -> Batch:
+    def _mix(self, batch: Batch, draw: Draws, num_classes: int) -> Batch:
         """Mixes each image with its neighbour in the batch, and the targets by the share that is kept of it."""
         images, target = batch["input"], batch["target"]
         keep = self._share_kept(images, draw)  # (B, 1, 1, 1) or (B, 1, H, W)
@@ -182,7 +183,7 @@ class BatchAugment:
         soft_target = weight * own + (1 - weight) * own.roll(1, 0)
         return {**batch, "input": mixed, "soft_target": soft_target}
 
-    def _share_kept(self, images: Tensor, draw: Batch) -> Tensor:
+    def _share_kept(self, images: Tensor, draw: Draws) -> Tensor:
         """Returns how much of each pixel stays: everywhere the same for mixup, 0 or 1 for cutmix."""
         blended = draw["mixup"].view(-1, 1, 1, 1) if self.mixup else None
         if not self.cutmix:

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import lightning
-from torch import Tensor
 
+from zoo.batch import Batch
 from zoo.errors import OptionError
 
-Batch = dict[str, Tensor]
 Split = Literal["train", "val", "test"]
 
 
@@ -47,6 +46,9 @@ class DataModule(lightning.LightningDataModule):
                 problem = f"{given} given but {found[name]} found"
                 raise OptionError(f"data.{name}", problem, "remove the override")
         return found
+
+    def check_training(self) -> None:
+        """Refuses, once `setup` has been called, data that can be evaluated but not trained on; by default none."""
 
     @property
     @abstractmethod

@@ -1,13 +1,27 @@
 """Image files to arrays of bytes: decoded no larger than needed, upright, cropped and resized in one step."""
 
 import random
+import struct
+import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from zoo.seeds import counted_seed
+
+# What PIL raises over a file that is no image, or a damaged or an enormous one.
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+MEND_OR_SKIP = "mend it, remove it, or set data.on_bad_sample=skip"
 
 Box = tuple[float, float, float, float]
 _EXIF_ORIENTATION = 0x0112
@@ -21,16 +35,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-def check_header(path: Path) -> None:
-    """Reads the header of an image.
-
-    Raises:
-        OSError: it is no image that can be read, or has no pixels.
-    """
-    with Image.open(path) as image:
-        image.verify()
 
 
 def centre_box(width: int, height: int, size: Sequence[int], share: float) -> Box:

@@ -1,4 +1,4 @@
-"""Image files as a dataset: found by folder, decoded one by one in worker processes, collated as bytes."""
+"""Image files as a dataset: decoded one by one in worker processes, collated as bytes."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -10,57 +10,18 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from zoo.data.base import Batch
-from zoo.data.decode import centre_box, decode, random_box, upright_size
+from zoo.batch import Batch
+from zoo.data.decode import MEND_OR_SKIP, UNREADABLE, centre_box, decode, random_box, upright_size
 from zoo.data.loader import EpochLoader
 from zoo.data.order import Order
-from zoo.errors import DataError, TrainingStopped
+from zoo.errors import TrainingStopped
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _MOST_BAD = 0.1
 
 Key = tuple[int, int]  # row in the split, epoch
 Decoded = tuple[np.ndarray | None, str, int, int]  # pixels or None, what is wrong with them, label, row
-
-
-def scan(root: Path) -> dict[str, dict[str, list[Path]]]:
-    """Finds the images of each class of each split; a folder without split folders is all training images.
-
-    Returns:
-        Files in alphabetical order by split and class; "train" is always there.
-
-    Raises:
-        DataError: the folder is missing, has fewer than two classes, or a class without images.
-    """
-    if not root.is_dir():
-        raise DataError(str(root), "no such folder", "set data.root to the folder that holds a folder a class")
-    folders = _subfolders(root)
-    splits = {SPLIT_FOLDERS[folder.name]: folder for folder in folders if folder.name in SPLIT_FOLDERS}
-    if "train" not in splits:
-        splits = {"train": root}
-    found = {split: {folder.name: _images(folder) for folder in _subfolders(path)} for split, path in splits.items()}
-    if len(found["train"]) < 2:
-        problem = f"{len(found['train'])} folders of classes found, and a classifier needs two"
-        raise DataError(str(splits["train"]), problem, "sort the images into one folder a class")
-    for split, classes in found.items():
-        for name, files in classes.items():
-            if not files:
-                problem = f"no images ({' '.join(sorted(SUFFIXES))})"
-                raise DataError(str(splits[split] / name), problem, "add some, or remove the folder")
-    return {split: classes for split, classes in found.items() if classes}
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _images(folder: Path) -> list[Path]:
-    """Finds images at any depth, hidden ones aside."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 class ImageFiles(Dataset[Decoded]):
@@ -103,7 +64,7 @@ class ImageFiles(Dataset[Decoded]):
                 else:
                     box = random_box(width, height, self.size, self.min_crop, ("crop", self.seed, epoch, row))
                 return decode(image, box, self.size, self.in_channels), "", self.labels[row], row
-        except (OSError, SyntaxError, ValueError) as error:
+        except UNREADABLE as error:
             return None, str(error), self.labels[row], row
 
 
@@ -188,8 +149,7 @@ class FilesLoader(EpochLoader[Batch]):
         """
         file = str(self.images.files[row])
         if self.on_bad_sample == "error":
-            remedy = "mend it, remove it, or set data.on_bad_sample=skip"
-            raise TrainingStopped(file, f"cannot be decoded ({reason})", remedy)
+            raise TrainingStopped(file, f"cannot be decoded ({reason})", MEND_OR_SKIP)
         if row in self.bad_rows:
             return
         log.warning("left out %s, which cannot be decoded (%s)", file, reason)

@@ -1,7 +1,6 @@
 """A user's own images: a folder a class, decoded by worker processes while the model trains."""
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +12,14 @@ from torch import Tensor
 
 from zoo.data.augment import BatchAugment
 from zoo.data.base import Split
-from zoo.data.decode import check_header
-from zoo.data.image_files import FilesLoader, ImageFiles, scan
-from zoo.data.images import ImageData, channel_statistics
+from zoo.data.decode import MEND_OR_SKIP
+from zoo.data.image_files import FilesLoader, ImageFiles
+from zoo.data.image_scan import class_names, readable, scan
+from zoo.data.images import ImageData
 from zoo.data.order import Order, complement, generator, stratified
+from zoo.data.pixels import channel_statistics
 from zoo.errors import DataError, OptionError
 from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
-
-log = logging.getLogger(__name__)
 
 _STATISTICS_SAMPLES = 512
 
@@ -30,11 +29,14 @@ class ImageFolder(ImageData):
 
     Classes are the names of the folders, in alphabetical order; hidden files and files that are no images are passed
     over. Where there is no validation folder it is split off the training images. Training images are cropped at random
-    as a function of (seed, epoch, row), evaluation images from the middle. The header of every file is read before the
-    first step. Mean and standard deviation, where not given, are measured on 512 training images drawn by `split_seed`.
+    as a function of (seed, epoch, row), evaluation images from the middle. Every file is looked at before the first
+    step. Mean and standard deviation, where not given, are measured on 512 training images drawn by `split_seed`. A
+    folder that has nothing but a test or a validation folder can be evaluated.
 
     Args:
-        root: the folder.
+        root: the folder; `~` stands for the home folder.
+        evaluation_only: whether nothing is trained on these images: a folder of classes is then a test split as a
+            whole, unless `test_fraction` is given, and one class is enough; folders of splits stand as they are.
         test_fraction: share of images split off for testing where there is no test folder; None for 0.15 of a folder
             of classes and none of a folder of splits.
         num_workers: processes that decode.
@@ -53,13 +55,13 @@ class ImageFolder(ImageData):
         mean: of each channel of images scaled to 0..1; None to measure it.
         std: standard deviation, likewise.
         augment: what happens to training batches beside the crop; None for nothing.
-        channels_last: whether batches leave with the channels last in memory.
     """
 
     def __init__(
         self,
         *,
         root: str | None,
+        evaluation_only: bool = False,
         test_fraction: Fraction | None = None,
         num_workers: NonNegativeInt = 0,
         on_bad_sample: Literal["error", "skip"] = "error",
@@ -73,11 +75,10 @@ class ImageFolder(ImageData):
         train_samples: PositiveInt | None = None,
         num_classes: PositiveInt | None = None,
         in_channels: PositiveInt = 3,
-        image_size: int | Sequence[int] = 224,
+        image_size: PositiveInt | Sequence[PositiveInt] = 224,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         augment: BatchAugment | None = None,
-        channels_last: bool = False,
     ) -> None:
         super().__init__(
             batch_size=batch_size,
@@ -92,51 +93,40 @@ class ImageFolder(ImageData):
             mean=mean,
             std=std,
             augment=augment,
-            channels_last=channels_last,
         )
-        self.root, self.test_fraction, self.num_workers = root, test_fraction, num_workers
+        self.root = None if root is None else Path(root).expanduser()
+        self.evaluation_only, self.test_fraction, self.num_workers = evaluation_only, test_fraction, num_workers
         self.on_bad_sample, self.min_crop, self.center_crop = on_bad_sample, min_crop, center_crop
         self.files: dict[str, list[Path]] = {}
 
     def load(self) -> dict[str, Tensor]:
-        """Finds the images of each split, checks their headers and numbers the classes."""
+        """Finds the images of each split, looks at each file and numbers the classes."""
         if self.in_channels not in (1, 3):
             raise OptionError("data.in_channels", f"{self.in_channels} asked of image files", "set 3, or 1 for grey")
         if self.root is None:
             raise OptionError("data.root", "no folder of images given", "add data.root=FOLDER")
-        found = scan(Path(self.root))
-        self.class_names = sorted(found["train"])
+        found = scan(self.root, fewest_classes=1 if self.evaluation_only else 2)
+        self.class_names = class_names(found)
         self.files, labels = {}, {}
         for split, classes in found.items():
             if unknown := sorted(set(classes) - set(self.class_names)):
                 problem = f"classes {', '.join(unknown)} of {split} are not in train"
-                raise DataError(self.root, problem, "add them to train or remove them")
-            pairs = self._readable([(path, name) for name in sorted(classes) for path in classes[name]])
-            self.files[split] = [path for path, _ in pairs]
-            labels[split] = torch.tensor([self.class_names.index(name) for _, name in pairs])
-        if missing := set(range(len(self.class_names))) - set(labels["train"].tolist()):
-            raise DataError(self.root, f"no readable image of {self.class_names[min(missing)]}", "add some")
-        self._split_off(labels, nested=(Path(self.root) / "train").is_dir())
+                raise DataError(str(self.root), problem, "add them to train or remove them")
+            labelled = [(path, name) for name in sorted(classes) for path in classes[name]]
+            labelled = readable(labelled, self.on_bad_sample)
+            if missing := sorted(set(classes) - {name for _, name in labelled}):
+                raise DataError(str(self.root), f"no readable image of {missing[0]} in {split}", "add some")
+            self.files[split] = [path for path, _ in labelled]
+            labels[split] = torch.tensor([self.class_names.index(name) for _, name in labelled])
+        self._split_off(labels, nested=(self.root / "train").is_dir())
         return labels
-
-    def _readable(self, pairs: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
-        """Leaves out the images whose header cannot be read, or names the first of them."""
-        good, bad = [], []
-        for path, name in pairs:
-            try:
-                check_header(path)
-                good.append((path, name))
-            except (OSError, SyntaxError, ValueError) as error:
-                if self.on_bad_sample == "error":
-                    remedy = "mend it, remove it, or set data.on_bad_sample=skip"
-                    raise DataError(str(path), f"cannot be read as an image ({error})", remedy) from error
-                bad.append(path)
-        if bad:
-            log.warning("left out %d unreadable of %d images: %s", len(bad), len(pairs), ", ".join(map(str, bad[:5])))
-        return good
 
     def _split_off(self, labels: dict[str, Tensor], *, nested: bool) -> None:
         """Splits test, then validation images off the training images where they have no folder of their own."""
+        if self.evaluation_only and not nested and self.test_fraction is None and "train" in labels:
+            self.files, labels["test"] = {"test": self.files["train"]}, labels.pop("train")
+        if "train" not in labels:
+            return
         rows = torch.arange(len(labels["train"]))
         fraction = self.test_fraction if self.test_fraction is not None else 0.0 if nested else 0.15
         if "test" not in labels and fraction:
@@ -157,13 +147,39 @@ class ImageFolder(ImageData):
         self.files[split] = [self.files["train"][row] for row in rows.tolist()]
         labels[split] = labels["train"][rows]
 
+    def check_training(self) -> None:
+        """Asks for training images, and enough of them for a batch.
+
+        Raises:
+            DataError: there are none.
+            OptionError: they do not fill a batch.
+        """
+        if "train" not in self.labels:
+            remedy = "put some into train/CLASS, and leave data.evaluation_only false"
+            raise DataError(str(self.root), "no images to train on", remedy)
+        super().check_training()
+
     def measure_statistics(self) -> tuple[list[float], list[float]]:
-        """Returns mean and standard deviation over the middles of up to 512 training images."""
-        total = len(self.files["train"])
-        rows = torch.randperm(total, generator=generator("statistics", self.split_seed))[:_STATISTICS_SAMPLES]
-        images = self._images("train", torch.zeros(total, dtype=torch.long), train=False)
-        decoded = (images[row, 0][0] for row in rows.tolist())
-        return channel_statistics(torch.from_numpy(np.stack([pixels for pixels in decoded if pixels is not None])))
+        """Returns mean and standard deviation over the middles of up to 512 images: of training ones if there are any.
+
+        Raises:
+            DataError: one of them cannot be decoded, and is not to be left out, or none can.
+        """
+        split = next(split for split in ("train", "test", "val") if split in self.files)
+        files = self.files[split]
+        rows = torch.randperm(len(files), generator=generator("statistics", self.split_seed))[:_STATISTICS_SAMPLES]
+        images = self._images(split, torch.zeros(len(files), dtype=torch.long), train=False)
+        measured = []
+        for row in rows.tolist():
+            pixels, reason, _, _ = images[row, 0]
+            if pixels is not None:
+                measured.append(pixels)
+            elif self.on_bad_sample == "error":
+                raise DataError(str(files[row]), f"cannot be decoded ({reason})", MEND_OR_SKIP)
+        if not measured:
+            problem = f"none of {len(rows)} images of {split} can be decoded, the last for {reason}"
+            raise DataError(str(self.root), problem, "mend them")
+        return channel_statistics(torch.from_numpy(np.stack(measured)))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from zoo.batch import Batch
 from zoo.data.order import Order, num_batches, split_into_batches
 
-Batch = dict[str, Tensor]
 Item = TypeVar("Item", covariant=True)
 
 

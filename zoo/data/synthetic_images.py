@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.data.order import generator
+from zoo.data.pixels import sides
 from zoo.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
@@ -30,13 +31,13 @@ class SyntheticImages:
         num_test_samples: PositiveInt = 500,
         num_classes: PositiveInt = 10,
         in_channels: PositiveInt = 3,
-        image_size: int | Sequence[int] = 32,
+        image_size: PositiveInt | Sequence[PositiveInt] = 32,
         noise: NonNegativeFloat = 1.0,
         seed: NonNegativeInt = 0,
     ) -> None:
         self.num_samples, self.num_test_samples, self.num_classes = num_samples, num_test_samples, num_classes
         self.in_channels, self.noise, self.seed = in_channels, noise, seed
-        self.image_size = [image_size] * 2 if isinstance(image_size, int) else list(image_size)
+        self.image_size = sides(image_size)
         self.class_names = [f"pattern {number}" for number in range(num_classes)]
 
     def prepare(self) -> None:

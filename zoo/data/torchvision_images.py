@@ -32,13 +32,13 @@ class TorchvisionImages:
 
     Args:
         dataset: the class in `torchvision.datasets`.
-        data_dir: the folder that torchvision calls root.
+        data_dir: the folder that torchvision calls root; `~` stands for the home folder.
     """
 
     class_names: Sequence[str] = ()
 
     def __init__(self, dataset: str, data_dir: str) -> None:
-        self.dataset, self.data_dir = dataset, Path(data_dir)
+        self.dataset, self.data_dir = dataset, Path(data_dir).expanduser()
 
     @property
     def info(self) -> Any:

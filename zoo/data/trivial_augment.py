@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.data.image_ops import affine, affine_matrices, integers_below
+from zoo.data.pixels import grey
 
 OPERATIONS = (
     "identity",
@@ -30,7 +31,6 @@ OPERATIONS = (
     "autocontrast",
 )
 _BINS = 31
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def trivial_augment(images: Tensor, operation: Tensor, strength: Tensor, sign: Tensor) -> Tensor:
@@ -87,11 +87,9 @@ def _autocontrast(images: Tensor, on: Tensor) -> Tensor:
 
 def _blend(images: Tensor, signed: Tensor, on: dict[str, Tensor]) -> Tensor:
     """Moves images away from or towards black, their mean, their grey or their blurred version."""
-    channels = images.shape[1]
-    weights = images.new_tensor(_LUMA if channels == 3 else [1 / channels] * channels)
-    grey = torch.einsum("bchw,c->bhw", images, weights).unsqueeze(1)  # (B, 1, H, W)
+    luma = grey(images)  # (B, 1, H, W)
     color, contrast, sharpness = (on[name].view(-1, 1, 1, 1) for name in ("color", "contrast", "sharpness"))
-    reference = grey * color + grey.mean((2, 3), keepdim=True) * contrast + _blur(images) * sharpness
+    reference = luma * color + luma.mean((2, 3), keepdim=True) * contrast + _blur(images) * sharpness
     active = on["brightness"] | on["color"] | on["contrast"] | on["sharpness"]
     factor = 1 + 0.99 * signed * active
     return images.sub_(reference).mul_(factor.view(-1, 1, 1, 1)).add_(reference).clamp_(0, 255)

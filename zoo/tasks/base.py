@@ -18,14 +18,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric
 
+from zoo.batch import Batch
+from zoo.errors import OptionError
 from zoo.losses.penalties import l1_penalty
 from zoo.optim.optimizers import build_optimizer
 from zoo.optim.parameter_groups import decayed_parameters
 from zoo.ranges import NonNegativeFloat, NonNegativeInt
 from zoo.seeds import counted_seed
 from zoo.tasks.stage_metrics import StageMetrics
-
-Batch = dict[str, Tensor]
 
 
 class Task(LightningModule):
@@ -71,12 +71,13 @@ class Task(LightningModule):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.monitor, self.monitor_mode = monitor, monitor_mode
         self.l1, self.channels_last, self.seed = l1, channels_last, seed
-        self._plain_transfer = False
         metrics = metrics or {}
         test_metrics = {name: metric.clone() for name, metric in metrics.items()} | dict(test_metrics or {})
         self.train_record = StageMetrics(train_metrics or {}, finish=self.finish)
         self.val_record = StageMetrics(metrics, finish=self.finish)
         self.test_record = StageMetrics(test_metrics, finish=self.finish)
+        self._validation_record = self.val_record
+        self._plain_transfer = False
 
     def forward(self, batch: Batch) -> Tensor:
         """Returns the model's outputs for a batch."""
@@ -113,7 +114,7 @@ class Task(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Adds a batch to the metrics of validation; returns its predictions."""
-        return self._evaluation_step(batch, self.val_record)
+        return self._evaluation_step(batch, self._validation_record)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Adds a batch to the metrics of test; returns its predictions."""
@@ -123,7 +124,7 @@ class Task(LightningModule):
         outputs = self(batch)
         preds, targets = self.compare(outputs, batch)
         if record.append(self.losses(outputs, batch), preds, targets):
-            record.flush()
+            record.feed()
         return {"preds": self.finish(preds), "targets": targets, "index": batch["index"]}
 
     def on_train_start(self) -> None:
@@ -137,7 +138,8 @@ class Task(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the validation losses and metrics."""
-        self._log_stage("val", self.val_record)
+        # The final judgement is no point of a curve: it is of the best weights, not of those at this step.
+        self._log_stage("val", self._validation_record, logger=self._validation_record is self.val_record)
 
     def on_test_epoch_end(self) -> None:
         """Logs the test losses and metrics."""
@@ -145,12 +147,20 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Builds the optimizer over all parameters and the schedule, which counts optimizer steps."""
-        optimizer = build_optimizer(self.make_optimizer, self.model)
-        if self.make_scheduler is None:
-            return optimizer
-        scheduler = self.make_scheduler(optimizer, self.num_optimizer_steps())
+        try:
+            where = "optimizer"
+            optimizer = build_optimizer(self.make_optimizer, self.model)
+            if self.make_scheduler is None:
+                return optimizer
+            where = "scheduler"
+            scheduler = self.make_scheduler(optimizer, self.num_optimizer_steps())
+        except (TypeError, ValueError) as error:
+            problem, _, remedy = str(error).partition("; ")
+            raise OptionError(where, problem, remedy or f"correct the options of {where}") from error
         if isinstance(scheduler, ReduceLROnPlateau):
-            return [optimizer], [{"scheduler": scheduler, "interval": "epoch", "monitor": self.monitor}]
+            every = self.trainer.check_val_every_n_epoch or 1
+            plateau = {"scheduler": scheduler, "interval": "epoch", "frequency": every, "monitor": self.monitor}
+            return [optimizer], [plateau]
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
     def num_optimizer_steps(self) -> int:
@@ -162,7 +172,9 @@ class Task(LightningModule):
         batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
         limit = trainer.overfit_batches or trainer.limit_train_batches  # type: ignore[attr-defined]
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        steps = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
+        if trainer.max_epochs is None or trainer.max_epochs < 0:
+            return trainer.max_steps
+        steps = math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
         return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
 
     def _seed_step(self, batch_idx: int) -> None:
@@ -179,8 +191,8 @@ class Task(LightningModule):
             for logger in self.loggers:
                 logger.log_metrics(values, step=self.global_step)
 
-    def _log_stage(self, stage: str, record: StageMetrics) -> None:
-        self.log_dict({f"{stage}/{name}": value for name, value in record.compute().items()})
+    def _log_stage(self, stage: str, record: StageMetrics, *, logger: bool = True) -> None:
+        self.log_dict({f"{stage}/{name}": value for name, value in record.compute().items()}, logger=logger)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         """Drops the gradients; `Optimizer.zero_grad` does the same through a profiler's and a compiler's guard."""
@@ -189,7 +201,12 @@ class Task(LightningModule):
                 parameter.grad = None
 
     def setup(self, stage: str) -> None:
-        """Looks once who moves batches; Lightning asks anew for each of three hooks, for each batch."""
+        """Prepares for fit, validate or test.
+
+        Looks once who moves batches; Lightning asks anew for each of three hooks, for each batch. A validation that is
+        no part of a fit stands in for a test, and so has its metrics.
+        """
+        self._validation_record = self.test_record if stage == "validate" else self.val_record
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         hooks = ("on_before_batch_transfer", "transfer_batch_to_device")
         self._plain_transfer = data is not None and all(

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from zoo.tasks.base import Batch, Task
+from zoo.batch import Batch
+from zoo.tasks.base import Task
 
 
 class ClassificationTask(Task):

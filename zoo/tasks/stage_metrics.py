@@ -32,7 +32,7 @@ class StageMetrics(nn.Module):
         self._sizes: list[int] = []
 
     def append(self, losses: Mapping[str, Tensor], preds: Tensor, targets: Tensor) -> bool:
-        """Takes one batch in; True says that the window is full and `flush` is due.
+        """Takes one batch in; True says that the window is full, and `flush` or `feed` due.
 
         Args:
             losses: scalars, averaged over the batch.
@@ -47,7 +47,11 @@ class StageMetrics(nn.Module):
         return len(self._losses) >= self.window
 
     def flush(self) -> dict[str, float]:
-        """Feeds what is pending to the metrics and returns its averages, for the chart against steps."""
+        """Feeds what is pending to losses and metrics and returns its own averages, for the chart against steps."""
+        return {name: float(value) for name, value in self.feed(averages=True).items()}
+
+    def feed(self, *, averages: bool = False) -> dict[str, Tensor]:
+        """Feeds what is pending to losses and metrics; what it returns has those of metrics only if asked for."""
         if not self._losses:
             return {}
         device = next(iter(self._losses[0].values())).device
@@ -58,14 +62,18 @@ class StageMetrics(nn.Module):
                 self.losses[name] = MeanMetric().to(device)
             values[name] = self.losses[name](torch.stack([losses[name] for losses in self._losses]), weights)
         if self.metrics is not None:
-            values |= self.metrics(self.finish(torch.cat(self._preds)), torch.cat(self._targets))
+            preds, targets = self.finish(torch.cat(self._preds)), torch.cat(self._targets)
+            if averages:
+                values |= self.metrics(preds, targets)
+            else:
+                self.metrics.update(preds, targets)
         for pending in (self._losses, self._preds, self._targets, self._sizes):
             pending.clear()
-        return {name: float(value) for name, value in values.items()}
+        return values
 
     def compute(self) -> dict[str, Tensor]:
         """Returns the losses and metrics of the whole stage, over all processes, and starts anew."""
-        self.flush()
+        self.feed()
         values = {name: loss.compute() for name, loss in self.losses.items()}
         if self.metrics is not None and values:
             values |= self.metrics.compute()

@@ -45,7 +45,7 @@ def _build(name: str, **arguments: Any) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        raise ValueError(f"model {name}: timm is not installed; run `pip install 'zoo[timm]'`") from error
+        raise ValueError(f"model {name}: timm is not installed; run `make install EXTRAS=dev,timm`") from error
     if not timm.is_model(name.partition(".")[0]):  # what follows the dot names pretrained weights
         raise unknown_name("timm model", name, timm.list_models())
     try:
