@@ -27,5 +27,5 @@ def test_an_unknown_argument_is_refused() -> None:
 
 def test_without_timm_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)  # makes `import timm` fail
-    with pytest.raises(ValueError, match=r"timm is not installed; run `pip install 'zoo\[timm\]'`"):
+    with pytest.raises(ValueError, match="timm is not installed; run `make install EXTRAS=dev,timm`"):
         TimmClassifier(5, 1)
