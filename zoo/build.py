@@ -78,7 +78,6 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     if resume_from is not None:
         _check_resumable(cfg, resume_from)
     _check_class_weights(cfg)
-    output_dir = _run_directory(cfg, resume_from)
     model = build_model(cfg)
     if "image_size" in cfg.data:
         explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
@@ -87,6 +86,7 @@ def build(cfg: DictConfig, *, started: float) -> Run:
         print(explained("init_from", load_weights, model, find_checkpoint(cfg.init_from, option="init_from")))
     if cfg.compile:
         model.compile()
+    output_dir = _run_directory(cfg, resume_from)  # now that nothing can be refused any more
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     record = RunRecord(output_dir, config=config, started=started)
     trainer = build_trainer(cfg, [record, *build_each(cfg.callbacks, "callbacks")], loggers=build_loggers(cfg))
