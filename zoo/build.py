@@ -25,7 +25,7 @@ from zoo.callbacks.run_record import RunRecord
 from zoo.checkpoint import find_checkpoint, load_checkpoint
 from zoo.config.run_directory import run_directory
 from zoo.data.base import DataModule
-from zoo.errors import OptionError, RunError
+from zoo.errors import OptionError, RunError, explained_option
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
 from zoo.models.pretrained import load_weights
@@ -66,11 +66,8 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     Raises:
         RunError: the config or the data are wrong.
     """
-    quieten()
+    prepare_process()
     _check_length(cfg.trainer)
-    keep_freed_memory()
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
     seed_everything(cfg.seed, verbose=False)
     data = build_data(cfg)
     data.check_training()
@@ -156,8 +153,11 @@ def build_each(nodes: Mapping[Any, Any] | None, where: str, **shared: Any) -> li
     return [_build(node, f"{where}.{name}", **shared) for name, node in (nodes or {}).items() if node is not None]
 
 
-def quieten() -> None:
-    """Silences what Lightning says of its own accord; what a user must know, we say."""
+def prepare_process() -> None:
+    """Keeps freed memory, counts its peak anew, and silences Lightning; what a user must know, we say."""
+    keep_freed_memory()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
@@ -180,14 +180,9 @@ def explained(where: str, call: Any, *arguments: Any, **keywords: Any) -> Any:
             raise cause from None
         if not isinstance(cause, USER_ERRORS):
             raise
-        raise _option_error(where, cause) from error
+        raise explained_option(where, cause) from error
     except USER_ERRORS as error:
-        raise _option_error(where, error) from error
-
-
-def _option_error(where: str, error: BaseException) -> OptionError:
-    problem, _, remedy = " ".join(str(error).split()).partition("; ")
-    return OptionError(where, problem, remedy or f"see the options of {where} with --cfg job")
+        raise explained_option(where, error) from error
 
 
 def _check_length(options: DictConfig) -> None:

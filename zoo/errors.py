@@ -29,6 +29,12 @@ class OptionError(RunError):
     exit_code = 2
 
 
+def explained_option(where: str, error: BaseException) -> OptionError:
+    """Returns the wrong option that an error of a library, or "value found: rule; remedy" of ours, comes from."""
+    problem, _, remedy = " ".join(str(error).split()).partition("; ")
+    return OptionError(where, problem, remedy or f"see the options of {where} with --cfg job")
+
+
 class DataError(RunError):
     """Bad or missing data, found before the first step."""
 

@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from zoo.build import Run, build, build_data, build_model, build_task, build_trainer, explained, quieten
+from zoo.build import Run, build, build_data, build_model, build_task, build_trainer, explained, prepare_process
 from zoo.callbacks.prediction_report import PredictionReport
 from zoo.callbacks.run_record import write_json
 from zoo.checkpoint import find_checkpoint, load_checkpoint
@@ -19,7 +19,6 @@ from zoo.config.check import OptionErrors, check
 from zoo.config.run_directory import make_directory, release_run_directory
 from zoo.data.base import DataModule
 from zoo.errors import OptionError
-from zoo.memory import keep_freed_memory
 from zoo.models.test_time_augmentation import TestTimeAugmentation
 from zoo.tasks.base import Task
 
@@ -71,8 +70,10 @@ def train(cfg: DictConfig, *, started: float | None = None) -> float | None:
 def _fit(run: Run) -> None:
     try:
         run.trainer.fit(run.task, datamodule=run.data, ckpt_path=run.resume_from, weights_only=True)
-    except SystemExit:  # what Lightning makes of Ctrl-C
-        raise (KeyboardInterrupt if run.trainer.interrupted else SystemExit(1)) from None
+    except SystemExit:
+        if run.trainer.interrupted:  # Lightning turns Ctrl-C into exit 1
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _status(trainer: Trainer) -> str:
@@ -90,8 +91,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     Returns:
         The metrics by their logged name.
     """
-    quieten()
-    keep_freed_memory()
+    prepare_process()
     path = find_checkpoint(cfg.ckpt, option="ckpt")
     checkpoint = load_checkpoint(path, option="ckpt")
     run_cfg = _evaluation_config(cfg, checkpoint["zoo"])

@@ -15,7 +15,6 @@ from zoo.data.memory_images import MemoryImages
 from zoo.data.synthetic_images import SyntheticImages
 
 # Lightning 2.6 makes leaves of a tree the way that torch 2.11 calls old.
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 
 
 class Recorder(lightning.LightningModule):

@@ -75,18 +75,10 @@ class PredictionReport(Callback):
             mistakes = self._mistakes + _worst(kept, inputs, preprocessing_of(trainer), self.num_mistakes)
             self._mistakes = nlargest(self.num_mistakes, mistakes, key=_severity)
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def on_validation_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
         """As in a test, unless training goes on."""
         if trainer.state.fn == "validate":
-            self.on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+            self.on_test_batch_end(trainer, *arguments)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the report."""

@@ -28,7 +28,6 @@ from zoo.errors import OptionError, RunError
 __all__ = ["compose", "run"]
 
 Main = Callable[[DictConfig], Any]
-_DEBUG = ("debug=true", "debug=yes", "debug=on")
 
 
 def run(

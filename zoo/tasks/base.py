@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric
 
 from zoo.batch import Batch
-from zoo.errors import OptionError
+from zoo.errors import explained_option
 from zoo.losses.penalties import l1_penalty
 from zoo.optim.optimizers import build_optimizer
 from zoo.optim.parameter_groups import decayed_parameters
@@ -155,8 +155,7 @@ class Task(LightningModule):
             where = "scheduler"
             scheduler = self.make_scheduler(optimizer, self.num_optimizer_steps())
         except (TypeError, ValueError) as error:
-            problem, _, remedy = str(error).partition("; ")
-            raise OptionError(where, problem, remedy or f"correct the options of {where}") from error
+            raise explained_option(where, error) from error
         if isinstance(scheduler, ReduceLROnPlateau):
             every = self.trainer.check_val_every_n_epoch or 1
             plateau = {"scheduler": scheduler, "interval": "epoch", "frequency": every, "monitor": self.monitor}
