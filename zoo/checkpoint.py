@@ -1,12 +1,194 @@
-"""Checkpoints are found and read here alone, always with `weights_only=True`."""
+"""Checkpoint files: written whole or not at all, sealed with a SHA-256, found, verified and read.
 
+A checkpoint is the zip file that `torch.save` writes, whose comment holds the SHA-256 of all that stands before it. So
+a file that was copied elsewhere still proves itself, and any other reader of zip files and of torch's reads it as well.
+This is the one place that unpickles tensors, always with `weights_only=True`.
+"""
+
+import hashlib
+import os
 import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from zoo.errors import OptionError
+from zoo.errors import OptionError, StorageError
+
+_MARK = b"sha256:"
+_DIGEST = 64  # characters
+_SEAL = len(_MARK) + _DIGEST  # the zip file's comment; before it stand two bytes of its length
+_LAST_RECORD = 22  # bytes at the end of a zip file without comment
+_CHUNK = 1 << 22
+
+
+class UnreadableFileError(ValueError):
+    """A file that is damaged, or holds more than plain values and tensors."""
+
+
+class _Sealed:
+    """A file that is hashed as it is written, and whose last two bytes are held back for the seal.
+
+    torch's writer ends the process over an error while it unwinds, so that errors wait here until it is done.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.digest, self.tail = file, hashlib.sha256(), b""
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        if self.error is None:
+            try:
+                self._write(view)
+            except OSError as error:
+                self.error = error
+        return len(view)
+
+    def _write(self, view: memoryview) -> None:
+        if len(view) < 2:
+            joined = self.tail + view.tobytes()
+            ready, self.tail = memoryview(joined[:-2]), joined[-2:]
+            self._pass_on(ready)
+        else:
+            self._pass_on(memoryview(self.tail))
+            self._pass_on(view[:-2])
+            self.tail = view[-2:].tobytes()
+
+    def _pass_on(self, view: memoryview) -> None:
+        self.digest.update(view)
+        self.file.write(view)
+
+    def flush(self) -> None:
+        """Does nothing; the file is flushed when it is sealed."""
+
+    def seal(self) -> None:
+        """Ends the zip file with a comment that holds the hash.
+
+        Raises:
+            OSError: something could not be written.
+        """
+        if self.error is not None:
+            raise self.error
+        assert self.tail == b"\0\0", "a zip file without comment ends with a length of 0"
+        self._pass_on(memoryview(_SEAL.to_bytes(2, "little") + _MARK))
+        self.file.write(self.digest.hexdigest().encode())
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path, *, keep: int = 1) -> None:
+    """Writes a checkpoint beside its target and renames it, so that at every moment a whole file is there.
+
+    Args:
+        checkpoint: plain values and tensors.
+        path: the target, such as `last.ckpt`; a file that is there becomes `last-1.ckpt`, and that one `last-2.ckpt`.
+        keep: how many files there are in the end.
+
+    Raises:
+        StorageError: it could not be written; what was there before is untouched.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _replacing(path, keep) as file:
+            sealed = _Sealed(file)
+            torch.save(checkpoint, sealed)  # type: ignore[arg-type]  # it asks for no more than write and flush
+            sealed.seal()
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror or error}); the checkpoints before it are intact"
+        raise StorageError(str(path), problem, "make room or choose another output_dir, then go on") from error
+
+
+@contextmanager
+def _replacing(path: Path, keep: int) -> Iterator[BinaryIO]:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _rotate(path, keep)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def _rotate(path: Path, keep: int) -> None:
+    """Gives each older file the next number; the newest keeps its own name beside the new one until it is replaced."""
+    if not path.exists():
+        return
+    older = [path, *(path.with_name(f"{path.stem}-{age}{path.suffix}") for age in range(1, keep))]
+    for newer, target in zip(older[-2::-1], older[:0:-1], strict=True):
+        if newer == path:
+            linked = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+            try:
+                os.link(path, linked)
+                linked.replace(target)
+            except OSError:  # a file system without links
+                path.replace(target)
+        elif newer.exists():
+            newer.replace(target)
+
+
+def _sync_directory(directory: Path) -> None:
+    with suppress(OSError):  # some file systems cannot
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Removes what writers that were killed have left behind; only for the owner of a run's directory."""
+    for leftover in directory.glob(".*.tmp"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
+def verify(path: Path) -> bool:
+    """Compares a checkpoint with its seal; True where it has one and matches, False where it was never sealed.
+
+    Raises:
+        UnreadableFileError: it was sealed, but its content has changed, or it is no complete zip file.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if file.read(4) != b"PK\x03\x04":
+            raise UnreadableFileError("no checkpoint: it is empty, damaged or of another format")
+        file.seek(max(0, size - _DIGEST))
+        seal = file.read()
+        file.seek(max(0, size - _LAST_RECORD))
+        if (last := file.read()).startswith(b"PK\x05\x06") and last.endswith(b"\0\0"):
+            return False
+        file.seek(0)
+        digest, left = hashlib.sha256(), size - _DIGEST
+        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+            digest.update(chunk)
+            left -= len(chunk)
+    if digest.hexdigest().encode() != seal:
+        raise UnreadableFileError("damaged or cut off: its content does not match its SHA-256")
+    return True
+
+
+def load_file(path: Path) -> Any:
+    """Reads plain values and tensors from a file that `torch.save` has written, on the CPU.
+
+    Raises:
+        UnreadableFileError: it is damaged, cannot be read, or holds more than plain values and tensors.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        problem = "it holds more than plain values and tensors, or is damaged; such a file could run any program"
+        raise UnreadableFileError(problem) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UnreadableFileError(reason[:160]) from error
 
 
 def find_checkpoint(path: str | Path, *, option: str, prefer: str = "best.ckpt") -> Path:
@@ -32,16 +214,56 @@ def find_checkpoint(path: str | Path, *, option: str, prefer: str = "best.ckpt")
 
 
 def load_checkpoint(path: Path, *, option: str) -> dict[str, Any]:
-    """Reads a checkpoint that this project has written: plain values and tensors, on the CPU.
+    """Verifies and reads a checkpoint that this project has written: plain values and tensors, on the CPU.
 
     Raises:
         OptionError: the file cannot be read, or holds more than plain values and tensors, or is none of ours.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise OptionError(option, f"{path} is no readable checkpoint ({reason[:120]})", "take another one") from error
+        return _load(path)
+    except UnreadableFileError as error:
+        problem = str(error)
+        remedy = "load plain weights with pretrained=PATH" if "written by zoo" in problem else "take another one"
+        raise OptionError(option, f"{path}: {problem}", remedy) from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        verify(path)
+    except OSError as error:
+        raise UnreadableFileError(f"cannot be read ({error.strerror or error})") from error
+    checkpoint = load_file(path)
     if not isinstance(checkpoint, dict) or "zoo" not in checkpoint:
-        raise OptionError(option, f"{path} was not written by zoo", "load plain weights with pretrained=PATH")
+        raise UnreadableFileError("it was not written by zoo")
     return checkpoint
+
+
+def newest_checkpoint(folder: Path, first: Path | None = None) -> tuple[Path, dict[str, Any], list[str]] | None:
+    """Returns the newest valid checkpoint of a folder: its path, its content, and what is wrong with newer ones.
+
+    Args:
+        folder: where a run keeps its checkpoints.
+        first: the one to prefer, None for `last.ckpt`.
+
+    Returns:
+        None where there are no checkpoints at all.
+
+    Raises:
+        StorageError: there are some, but none is valid.
+    """
+    first = first or folder / "last.ckpt"
+    others = sorted((path for path in folder.glob("*.ckpt") if path != first), key=_modified, reverse=True)
+    refused: list[str] = []
+    for path in [first, *others] if first.is_file() else others:
+        try:
+            return path, _load(path), refused
+        except UnreadableFileError as error:
+            refused.append(f"{path}: {error}")
+    if not refused:
+        return None
+    problem = f"no valid checkpoint: {'; '.join(refused)}"
+    raise StorageError(str(folder), problem, "start anew with another output_dir, or restore a copy")
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime
