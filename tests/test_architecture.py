@@ -10,11 +10,12 @@ ROOT = Path(__file__).parent.parent
 ROWS = [
     {"run", "cli"},
     {"build"},
+    {"resume"},
     {"tasks", "callbacks", "data"},
     {"models", "losses", "metrics", "optim"},
     {"layers"},
     {"checkpoint"},
-    {"batch", "errors", "memory", "ranges", "seeds"},
+    {"batch", "errors", "memory", "ranges", "seeds", "signals"},
 ]
 LEVEL = {package: level for level, row in enumerate(ROWS) for package in row}
 FILES = sorted((ROOT / "zoo").rglob("*.py"))
@@ -45,9 +46,9 @@ def test_imports_point_down_only(file: Path) -> None:
         if top != "zoo" or other == own:
             continue
         if own == "config":
-            assert other in {"ranges", "errors"}, f"config must stay free of torch, but imports {module}"
+            assert other in {"ranges", "errors", "signals"}, f"config must stay free of torch, but imports {module}"
         elif other == "config":
-            assert own in {"run", "cli", "build"}, f"{module} is for entry points and build"
+            assert own in {"run", "cli", "build", "resume"}, f"{module} is for entry points and build"
         else:
             assert LEVEL[other] > LEVEL[own], f"{own} imports {module}, which does not lie below it"
 
@@ -56,11 +57,11 @@ def test_imports_point_down_only(file: Path) -> None:
 def test_hydra_and_lightning_stay_where_they_belong(file: Path) -> None:
     own = room_of(file)
     tops = {module.split(".")[0] for module in imports(file)}
-    if own not in {"config", "build", "run", "cli"}:
+    if own not in {"config", "build", "resume", "run", "cli"}:
         assert not tops & {"hydra", "omegaconf"}
     if own not in {"tasks", "callbacks", "data", "build", "run", "cli"}:
         assert "lightning" not in tops
-    if own in {"config", "ranges", "errors", "seeds"}:
+    if own in {"config", "ranges", "errors", "seeds", "signals"}:
         assert not tops & {"torch", "lightning", "numpy", "torchvision", "torchmetrics"}
 
 

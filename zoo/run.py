@@ -1,27 +1,32 @@
 """A run from its config to its report: build, fit, test with the best weights, tell."""
 
+import errno
 import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from zoo import signals
 from zoo.build import Run, build, build_data, build_model, build_task, build_trainer, explained, prepare_process
 from zoo.callbacks.prediction_report import PredictionReport
 from zoo.callbacks.run_record import write_json
 from zoo.checkpoint import find_checkpoint, load_checkpoint
 from zoo.config.check import OptionErrors, check
+from zoo.config.requeue import requeue
+from zoo.config.resume import resume_command
 from zoo.config.run_directory import make_directory, release_run_directory
 from zoo.data.base import DataModule
-from zoo.errors import OptionError
+from zoo.errors import OptionError, RunError, StorageError
 from zoo.models.test_time_augmentation import TestTimeAugmentation
 from zoo.tasks.base import Task
 
+_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
 # Of a trainer that only judges: what the run trained with (several devices, limits, loops) does not carry over.
 EVALUATION = {
     "accelerator": "auto",
@@ -42,43 +47,89 @@ def train(cfg: DictConfig, *, started: float | None = None) -> float | None:
     Returns:
         The best value of the monitored metric, for sweeps; None where nothing was validated.
     """
-    run = build(cfg, started=time.perf_counter() if started is None else started)
+    try:
+        run = build(cfg, started=time.perf_counter() if started is None else started)
+        return _train(run)
+    finally:
+        release_run_directory()
+
+
+def _train(run: Run) -> float | None:
     trainer = run.trainer
     for logger in trainer.loggers:
         logger.log_hyperparams(run.record.config)
     _fit(run)
     # Read now: the test that follows clears the metrics and moves the counters.
-    fitted = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    status, epochs, steps = _status(trainer), trainer.current_epoch, trainer.global_step
+    fitted, facts = _fitted(trainer), _facts(run)
     best = _best_checkpoint(trainer)
     final = _judge_best(run, best)
-    values = run.record.write(
-        trainer,
-        fitted | final,
-        status=status,
-        epochs=epochs,
-        global_step=steps,
-        best_checkpoint=best and str(best.best_model_path),
-    )
+    values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts)
     if trainer.is_global_zero:
         _show(final, values)
-    release_run_directory()
-    score = best.best_model_score if best else fitted.get(run.task.monitor)
+    score = getattr(best, "best_model_score", None) if best else fitted.get(run.task.monitor)
     return None if score is None else float(score)
 
 
+def _fitted(trainer: Trainer) -> dict[str, float]:
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    best = _best_checkpoint(run.trainer)
+    path = best and str(best.best_model_path)
+    return {"epochs": run.trainer.current_epoch, "global_step": run.trainer.global_step, "best_checkpoint": path}
+
+
 def _fit(run: Run) -> None:
+    """Trains; whatever ends it early leaves a record, and says how to go on.
+
+    Raises:
+        StoppedBySignal: the state is saved.
+        TrainingStopped: it cannot go on.
+        StorageError: something cannot be written.
+    """
     try:
-        run.trainer.fit(run.task, datamodule=run.data, ckpt_path=run.resume_from, weights_only=True)
+        with signals.deferred():
+            run.trainer.fit(run.task, datamodule=run.data, ckpt_path=run.resume_from, weights_only=True)
+    except signals.StoppedBySignal as stop:
+        _record_end(run, "interrupted")
+        stop.advice = f" after step {run.trainer.global_step}; go on with:\n  {resume_command(run.output_dir)}"
+        if run.trainer.is_global_zero:
+            requeue(stop.number)
+        raise
     except SystemExit:
         if run.trainer.interrupted:  # Lightning turns Ctrl-C into exit 1
             raise KeyboardInterrupt from None
         raise
+    except Exception as error:
+        known = explained_failure(error, run.output_dir)
+        if known is None:
+            raise
+        _record_end(run, "stopped")
+        if run.trainer.is_global_zero and (run.output_dir / "checkpoints" / "last.ckpt").exists():
+            print(f"what was saved goes on with: {resume_command(run.output_dir)}", file=sys.stderr)
+        raise known from error
 
 
-def _status(trainer: Trainer) -> str:
-    epochs_done = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= trainer.current_epoch
-    steps_done = 0 < trainer.max_steps <= trainer.global_step
+def _record_end(run: Run, status: str) -> None:
+    """Writes `metrics.json` of a run that ended early; over a full disk that does not matter any more."""
+    with suppress(OSError):
+        run.record.write(run.trainer, _fitted(run.trainer), status=status, **_facts(run))
+
+
+def explained_failure(error: Exception, output_dir: Path) -> RunError | None:
+    """Returns what a failure in the middle of a run means to a user; None where it is a defect of ours."""
+    if isinstance(error, RunError):
+        return error
+    if isinstance(error, OSError) and error.errno in _STORAGE:
+        remedy = "make room or choose another output_dir; what was saved before is intact"
+        return StorageError(error.filename or str(output_dir), f"cannot be written ({error.strerror})", remedy)
+    return None
+
+
+def _status(trainer: Trainer, facts: Mapping[str, Any]) -> str:
+    epochs_done = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= facts["epochs"]
+    steps_done = 0 < trainer.max_steps <= facts["global_step"]
     return "completed" if epochs_done or steps_done else "stopped"
 
 
@@ -128,8 +179,8 @@ def _evaluation_config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
     source = data.get("source", data)
     if "data_dir" in source and (cfg.paths.data_dir or source["data_dir"] is None):
         source["data_dir"] = cfg.paths.data_dir or saved["config"]["paths"]["data_dir"]
-    if "evaluation_only" in data:  # of a folder that was not trained on, every image is judged
-        data["evaluation_only"] = _real(data["root"]) != _real(saved["config"]["data"].get("root"))
+    if "evaluation_only" in data:  # of a folder or a file that was not trained on, every sample is judged
+        data["evaluation_only"] = _origin(data) != _origin(saved["config"]["data"])
     # Facts are found anew, but the network sees what it was trained on.
     run_cfg.data = {**data, "num_classes": None, **saved["preprocessing"]}
     with open_dict(run_cfg):
@@ -141,16 +192,19 @@ def _evaluation_config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
     return run_cfg
 
 
-def _real(path: str | None) -> Path | None:
+def _origin(data: Mapping[str, Any]) -> Path | None:
+    """The folder or the file that the data come from."""
+    path = data.get("root") or data.get("path")
     return Path(path).expanduser().resolve() if path else None
 
 
-def _best_checkpoint(trainer: Trainer) -> ModelCheckpoint | None:
-    monitored = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
-    return next((callback for callback in monitored if callback.monitor and callback.best_model_path), None)
+def _best_checkpoint(trainer: Trainer) -> Any:
+    """The callback that has kept the best weights: ours, or Lightning's ModelCheckpoint."""
+    monitored = [callback for callback in trainer.callbacks if getattr(callback, "monitor", None)]  # type: ignore[attr-defined]
+    return next((callback for callback in monitored if getattr(callback, "best_model_path", None)), None)
 
 
-def _judge_best(run: Run, best: ModelCheckpoint | None) -> dict[str, float]:
+def _judge_best(run: Run, best: Any) -> dict[str, float]:
     """Tests the best weights, once; without a test split their validation stands."""
     if best is not None:
         checkpoint = load_checkpoint(Path(best.best_model_path), option="best_checkpoint")

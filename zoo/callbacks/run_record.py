@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from zoo.callbacks.csv_log import CSVLog
+
 PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "hydra-core", "tensorboard", "torchmetrics", "numpy")
 
 
@@ -75,6 +77,7 @@ class RunRecord(Callback):
 
     def __init__(self, output_dir: Path, *, config: dict[str, Any], started: float) -> None:
         self.output_dir, self.config, self.started = output_dir, config, started
+        self.seconds_before = 0.0  # that the run took until it was last interrupted
         self.seconds_to_first_step: float | None = None
         self.rates: list[float] = []
         self._epoch_started = self._seconds_idle = 0.0
@@ -127,7 +130,20 @@ class RunRecord(Callback):
             "preprocessing": data.preprocessing(),
             "data_fingerprint": data.fingerprint,
             "version": metadata.version("zoo"),
+            "world_size": trainer.world_size,
+            "seconds": self._seconds(),
+            "logged_rows": sum(logger.num_rows for logger in trainer.loggers if isinstance(logger, CSVLog)),
         }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Goes on where the checkpoint was saved."""
+        self.seconds_before = checkpoint["zoo"]["seconds"]
+        for logger in trainer.loggers if trainer.is_global_zero else ():
+            if isinstance(logger, CSVLog):
+                logger.resume(checkpoint["zoo"]["logged_rows"])
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.started
 
     def write(self, trainer: Trainer, metrics: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """Writes `metrics.json` and returns what it holds.
@@ -143,7 +159,7 @@ class RunRecord(Callback):
         values = {
             **{name: float(value) for name, value in metrics.items()},
             "num_parameters": sum(parameter.numel() for parameter in module.parameters()),
-            "seconds_total": time.perf_counter() - self.started,
+            "seconds_total": self._seconds(),
             "seconds_to_first_step": self.seconds_to_first_step,
             "samples_per_second": statistics.median(self.rates) if self.rates else None,
             "peak_memory_mb": peak,

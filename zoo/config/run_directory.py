@@ -4,6 +4,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from zoo.config.run_lock import lock, unlock
 from zoo.errors import OptionError, StorageError
 
 # The processes that a distributed run starts repeat the command line; they find the directory of their run here.
@@ -37,13 +38,16 @@ def run_directory(*, logs_dir: str, task: str, name: str, chosen: str | None, re
         raise OptionError(
             "output_dir", f"{directory} holds a run", "go on with resume=auto, or choose another directory"
         )
+    lock(directory)
     os.environ[VARIABLE] = str(directory)
     return directory
 
 
 def release_run_directory() -> None:
     """Ends the claim of this process on its run's directory, so that its next run gets another one."""
-    os.environ.pop(VARIABLE, None)
+    directory = os.environ.pop(VARIABLE, None)
+    if directory is not None:
+        unlock(Path(directory))
 
 
 def make_directory(path: str | Path, *, option: str) -> Path:

@@ -7,24 +7,28 @@ each stage; it knows no architecture and no modality. A concrete task gives thre
 
 import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric
 
 from zoo.batch import Batch
-from zoo.errors import explained_option
+from zoo.errors import TrainingStopped, explained_option
 from zoo.losses.penalties import l1_penalty
 from zoo.optim.optimizers import build_optimizer
 from zoo.optim.parameter_groups import decayed_parameters
-from zoo.ranges import NonNegativeFloat, NonNegativeInt
+from zoo.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from zoo.seeds import counted_seed
+from zoo.optim.finite_guard import FiniteGuard
+from zoo.tasks.epoch_loop import batches_done
 from zoo.tasks.stage_metrics import StageMetrics
 
 
@@ -45,6 +49,8 @@ class Task(LightningModule):
         channels_last: whether images are laid out channels-last, in which convolutions are faster on CPU and CUDA;
             None asks whether the model convolves images.
         seed: seed of the run, from which dropout is drawn.
+        on_nonfinite: whether a loss or a gradient that is NaN or infinite stops the run, or its step is left out.
+        max_skipped: how many steps may be left out before the run stops all the same.
     """
 
     def __init__(
@@ -62,6 +68,8 @@ class Task(LightningModule):
         l1: NonNegativeFloat = 0.0,
         channels_last: bool | None = None,
         seed: NonNegativeInt = 0,
+        on_nonfinite: Literal["stop", "skip"] = "stop",
+        max_skipped: PositiveInt = 20,
     ) -> None:
         super().__init__()
         if channels_last is None:
@@ -77,7 +85,11 @@ class Task(LightningModule):
         self.val_record = StageMetrics(metrics, finish=self.finish)
         self.test_record = StageMetrics(test_metrics, finish=self.finish)
         self._validation_record = self.val_record
-        self._plain_transfer = False
+        self.guard = FiniteGuard(on_nonfinite, max_skipped=max_skipped)
+        self._window_end = 0, 0.0
+        self._gradients: dict[str, Tensor] = {}
+        self._saved_metrics: dict[str, Tensor] = {}
+        self._plain_transfer = self._scales_loss = False
 
     def forward(self, batch: Batch) -> Tensor:
         """Returns the model's outputs for a batch."""
@@ -102,15 +114,56 @@ class Task(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the loss of one batch; each `log_every_n_steps` batches their averages are logged."""
+        if self.train_record.is_full:  # only now is it known that its last step was taken
+            self._log_window()
         self._seed_step(batch_idx)
+        self.guard.watch(self.model, batch, batch_idx)
         outputs = self(batch)
         losses = self.losses(outputs, batch)
         if self.l1:
             losses["l1"] = self.l1 * l1_penalty(decayed_parameters(self.model).values())
             losses["loss"] = losses["loss"] + losses["l1"]
+        self.guard.add_loss(losses["loss"].detach())
         if self.train_record.append(losses, *self.compare(outputs, batch)):
-            self._log_window()
+            self._window_end = self.global_step, self._lr()
         return losses["loss"]
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Refuses a step from a loss or from gradients that are not finite, or leaves it out.
+
+        Raises:
+            TrainingStopped: the step was refused; the weights are those from before it.
+        """
+        if what := self.guard.check(optimizer, is_scaled=self._scales_loss):
+            self._refuse_step(what, optimizer)
+
+    def _refuse_step(self, what: str, optimizer: Optimizer) -> None:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+
+        def forward(batch_idx: int, batch: Batch) -> None:
+            self._seed_step(batch_idx)
+            with self.trainer.precision_plugin.forward_context():
+                self.losses(self(batch), batch)
+
+        def name(index: int) -> str:
+            own, numbered = data.sample_name("train", index), f"train[{index}]"
+            return own if own == numbered else f"{numbered} {own}"
+
+        place, names = self.guard.report(self.model, what=what, forward=forward, name=name)
+        step = f"step {self.global_step + 1} (epoch {self.current_epoch + 1})"
+        problem = f"the {what} is not finite at {step}, lr {self._lr():g}: first in {place}"
+        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        losses = ", ".join(f"{float(loss):.4g}" for loss in self.guard.history)
+        problem += f", samples {shown}, last losses {losses}"
+        if self.guard.action == "skip":
+            self.train_record.drop(self.guard.skip(self.model, optimizer))
+            left_out = f"left out ({self.guard.num_skipped} of at most {self.guard.max_skipped})"
+            print(f"{problem}; {left_out}", file=sys.stderr, flush=True)
+            return
+        remedy = "lower it, set trainer.gradient_clip_val=1, or leave such steps out with task.on_nonfinite=skip"
+        if place.startswith("the batch"):
+            raise TrainingStopped(names[0] if names else "data", problem, "mend or remove the samples")
+        raise TrainingStopped("optimizer.lr", problem, remedy)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Adds a batch to the metrics of validation; returns its predictions."""
@@ -128,8 +181,42 @@ class Task(LightningModule):
         return {"preds": self.finish(preds), "targets": targets, "index": batch["index"]}
 
     def on_train_start(self) -> None:
-        """Lets one logging interval be one window of the training metrics."""
+        """Lets one logging interval be one window of the training metrics; puts back what a checkpoint held."""
         self.train_record.window = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        self.train_record.move(self.device)
+        self.trainer.callback_metrics.update(self._saved_metrics)
+        self._scales_loss = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        for name, parameter in self.named_parameters():
+            if name in self._gradients:
+                parameter.grad = self._gradients[name].to(parameter.device)
+        self._gradients = {}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what has been gathered since the epoch began, and since the last optimizer step."""
+        batches = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        within = (
+            batches % self.trainer.accumulate_grad_batches and not self.trainer.fit_loop.epoch_loop._is_training_done
+        )
+        gradients = {name: p.grad for name, p in self.named_parameters() if within and p.grad is not None}
+        checkpoint["task"] = {
+            "train_record": self.train_record.state(),
+            "window_end": list(self._window_end),
+            "guard": self.guard.state(),
+            "gradients": gradients,
+            "callback_metrics": {name: float(value) for name, value in self.trainer.callback_metrics.items()},
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes back what `on_save_checkpoint` has added."""
+        saved = checkpoint.get("task")
+        if saved is None or self.trainer.state.fn != TrainerFn.FITTING:
+            return
+        self.train_record.load(saved["train_record"])
+        step, lr = saved["window_end"]
+        self._window_end = step, lr
+        self.guard.load(saved["guard"])
+        self._gradients = saved["gradients"]
+        self._saved_metrics = {name: torch.tensor(value) for name, value in saved["callback_metrics"].items()}
 
     def on_train_epoch_end(self) -> None:
         """Logs the epoch's training losses and metrics."""
@@ -184,11 +271,15 @@ class Task(LightningModule):
             torch.cuda.manual_seed(seed)
 
     def _log_window(self) -> None:
+        step, lr = self._window_end if self.train_record.is_full else (self.global_step, self._lr())
         values = {f"train/{name}": value for name, value in self.train_record.flush().items()}
         if values:
-            values["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+            values["lr"] = lr
             for logger in self.loggers:
-                logger.log_metrics(values, step=self.global_step)
+                logger.log_metrics(values, step=step)
+
+    def _lr(self) -> float:
+        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def _log_stage(self, stage: str, record: StageMetrics, *, logger: bool = True) -> None:
         self.log_dict({f"{stage}/{name}": value for name, value in record.compute().items()}, logger=logger)

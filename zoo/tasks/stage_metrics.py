@@ -5,6 +5,7 @@ appends tensors to a list, and each `window` steps the list is joined and handed
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,50 @@ class StageMetrics(nn.Module):
         if self.metrics is not None:
             self._preds.append(preds)
             self._targets.append(targets)
+        return self.is_full
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a window's worth of batches is pending."""
         return len(self._losses) >= self.window
+
+    def drop(self, num_batches: int) -> None:
+        """Forgets the last batches that were appended."""
+        for pending in self._pending():
+            del pending[len(pending) - min(num_batches, len(pending)) :]
+
+    def state(self) -> dict[str, Any]:
+        """Returns all that was gathered so far, pending batches as they are, as plain values and tensors."""
+        return {
+            "losses": {name: _metric_state(loss) for name, loss in self.losses.items()},
+            "metrics": {name: _metric_state(metric) for name, metric in self._named_metrics()},
+            "pending": [list(pending) for pending in self._pending()],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` has returned."""
+        self.losses = {name: MeanMetric() for name in state["losses"]}
+        for name, loss in self.losses.items():
+            _load_metric(loss, state["losses"][name])
+        for name, metric in self._named_metrics():
+            if name in state["metrics"]:
+                _load_metric(metric, state["metrics"][name])
+        for pending, saved in zip(self._pending(), state["pending"], strict=True):
+            pending[:] = saved
+
+    def move(self, device: torch.device) -> None:
+        """Moves to a device what is no part of the module: losses, and batches that are pending."""
+        for loss in self.losses.values():
+            loss.to(device)
+        self._losses[:] = [{name: value.to(device) for name, value in losses.items()} for losses in self._losses]
+        self._preds[:] = [preds.to(device) for preds in self._preds]
+        self._targets[:] = [targets.to(device) for targets in self._targets]
+
+    def _named_metrics(self) -> list[tuple[str, Metric]]:
+        return list(self.metrics.items()) if self.metrics is not None else []
+
+    def _pending(self) -> tuple[list[Any], ...]:
+        return self._losses, self._preds, self._targets, self._sizes
 
     def flush(self) -> dict[str, float]:
         """Feeds what is pending to losses and metrics and returns its own averages, for the chart against steps."""
@@ -67,7 +111,7 @@ class StageMetrics(nn.Module):
                 values |= self.metrics(preds, targets)
             else:
                 self.metrics.update(preds, targets)
-        for pending in (self._losses, self._preds, self._targets, self._sizes):
+        for pending in self._pending():
             pending.clear()
         return values
 
@@ -81,3 +125,13 @@ class StageMetrics(nn.Module):
         for loss in self.losses.values():
             loss.reset()
         return values
+
+
+def _metric_state(metric: Metric) -> dict[str, Any]:
+    return {"count": metric.update_count, "values": {name: getattr(metric, name) for name in metric._defaults}}
+
+
+def _load_metric(metric: Metric, state: Mapping[str, Any]) -> None:
+    for name, value in state["values"].items():
+        setattr(metric, name, value)
+    metric._update_count, metric._computed = state["count"], None

@@ -1,0 +1,62 @@
+"""A run that is named by `resume=PATH` goes on with its own options, which lie in its directory.
+
+Free of torch. The options given now win over those of the run; whether what they change may change is judged later,
+against the checkpoint.
+"""
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+NAME = "overrides.yaml"
+# Of one start of the run, not of the run; and `allow` is for the command line alone.
+_NOT_SAVED = {"allow", "allow_changes", "check", "debug", "init_from", "output_dir", "resume"}
+
+
+def save_overrides(directory: Path, overrides: Sequence[str]) -> None:
+    """Writes the options that a run was started with into its directory."""
+    kept = [override for override in overrides if _key(override) not in _NOT_SAVED]
+    (directory / NAME).write_text(yaml.safe_dump(kept))
+
+
+def with_saved_overrides(overrides: Sequence[str]) -> list[str]:
+    """Returns overrides with those of the run that `resume=PATH` names before them.
+
+    Args:
+        overrides: as on the command line.
+    """
+    given = {_key(override) for override in overrides}
+    saved = [override for override in _saved(overrides) if _key(override) not in given | _NOT_SAVED]
+    return [*saved, *overrides]
+
+
+def resume_command(directory: Path) -> str:
+    """Returns what to type so that the run in a directory goes on."""
+    program, *arguments = sys.argv
+    kept = [argument for argument in arguments if argument.startswith(("allow=", "--config", "-c"))]
+    path = str(directory)
+    value = path if re.fullmatch(r"[\w./@+-]+", path) else f"'{path}'"
+    words = ["python", program if program.endswith(".py") else "train.py", *kept, f"resume={value}"]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _saved(overrides: Sequence[str]) -> list[str]:
+    values = [override.partition("=")[2] for override in overrides if _key(override) == "resume"]
+    if not values or values[-1] in ("", "auto", "null"):
+        return []
+    path = Path(values[-1].strip("'\"")).expanduser()
+    for directory in (path, path.parent, path.parent.parent):
+        try:
+            saved = yaml.safe_load((directory / NAME).read_text())
+        except (OSError, yaml.YAMLError):
+            continue
+        return [override for override in saved if isinstance(override, str)] if isinstance(saved, list) else []
+    return []
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]

@@ -1,0 +1,128 @@
+"""Finds the checkpoint that a run goes on from, and refuses to go on with other options than it was made with."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from zoo.checkpoint import find_checkpoint, newest_checkpoint
+from zoo.config.check import OptionErrors
+from zoo.errors import OptionError
+
+# What the weights of a run depend on, and within it what they do not.
+_SECTIONS = ("seed", "data", "model", "task", "optimizer", "scheduler")
+_FREE = {"num_workers", "device_cache", "data_dir", "root", "on_bad_sample", "path"}
+_TRAINER = ("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "overfit_batches", "precision")
+_REMEDY = (
+    "repeat the run's own option, go on with this one by allow_changes=true, or start anew from its weights alone by "
+    "init_from=PATH"
+)
+
+
+@dataclass
+class Resumed:
+    """A checkpoint that a run goes on from.
+
+    Attributes:
+        path: its file.
+        checkpoint: its content.
+    """
+
+    path: Path
+    checkpoint: dict[str, Any]
+
+
+def find_resumed(cfg: DictConfig) -> Resumed | None:
+    """Returns the newest valid checkpoint of the run that `resume` names; what is damaged is named.
+
+    Returns:
+        None where nothing is to be resumed, or the run has not saved anything yet.
+
+    Raises:
+        OptionError: there is no such run.
+        StorageError: its checkpoints are damaged, all of them.
+    """
+    if not cfg.resume:
+        return None
+    if cfg.resume == "auto":
+        if not cfg.output_dir:
+            raise OptionError("resume", "auto asks for the run's directory", "add output_dir=PATH, or set resume=PATH")
+        found = newest_checkpoint(Path(cfg.output_dir).expanduser() / "checkpoints")
+    else:
+        path = find_checkpoint(cfg.resume, option="resume", prefer="last.ckpt")
+        found = newest_checkpoint(path.parent, path)
+    if found is None:
+        return None
+    path, checkpoint, damaged = found
+    for problem in damaged:
+        print(problem, file=sys.stderr)
+    if damaged:
+        print(f"going on from {path}", file=sys.stderr)
+    return Resumed(path, checkpoint)
+
+
+def check_resumable(cfg: DictConfig, checkpoint: Mapping[str, Any], *, fingerprint: str) -> None:
+    """Compares what the weights of a run depend on with the checkpoint that it goes on from.
+
+    Args:
+        cfg: the config, with the facts of the data.
+        checkpoint: what the run goes on from.
+        fingerprint: of the data.
+
+    Raises:
+        OptionErrors: something differs, and `allow_changes` is not set; both values are named.
+    """
+    saved, here = checkpoint["zoo"]["config"], _relevant(OmegaConf.to_container(cfg, resolve=True))
+    differences = list(_differences(_relevant(saved), here))
+    if (found := checkpoint["zoo"]["data_fingerprint"]) != fingerprint:
+        differences.append(("data", f"fingerprint {found[:12]}", f"fingerprint {fingerprint[:12]}"))
+    if cfg.allow_changes:
+        for where, before, now in differences:
+            if where == "optimizer._target_":
+                raise OptionError(
+                    where, f"{before} in the checkpoint, {now} here", "start from its weights: init_from="
+                )
+            print(f"{where}: {before} in the checkpoint, {now} from here on", file=sys.stderr)
+    elif differences:
+        raise OptionErrors(
+            [
+                OptionError(where, f"{before} in the checkpoint, but {now} here", _REMEDY)
+                for where, before, now in differences
+            ]
+        )
+
+
+def _relevant(config: Any) -> dict[str, Any]:
+    """Returns what the weights depend on, as the values of one flat mapping."""
+    parts = {section: config.get(section) for section in _SECTIONS}
+    parts["trainer"] = {name: config["trainer"].get(name) for name in _TRAINER}
+    callbacks: Mapping[str, Any] = config.get("callbacks") or {}
+    parts["callbacks"] = {name: node for name, node in callbacks.items() if node and _is_foreign(node)}
+    return dict(_flat(parts, ""))
+
+
+def _is_foreign(node: Mapping[str, Any]) -> bool:
+    """Whether a callback is none of ours, which only watch and save."""
+    return not str(node.get("_target_", "")).startswith("zoo.")
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            if key not in _FREE:
+                yield from _flat(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        yield path, list(value)
+    else:
+        yield path, value
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    seeds = before.get("seed"), now.get("seed")
+    for path in {**before, **now}:
+        values = before.get(path), now.get(path)
+        if values[0] != values[1] and not (path.endswith(".seed") and values == seeds):  # those stand for `seed`
+            yield path, *values

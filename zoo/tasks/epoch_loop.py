@@ -1,0 +1,96 @@
+"""Lightning's loop over the batches of an epoch, which goes on exactly where a checkpoint was saved.
+
+Lightning restores counters from which it has to guess where it was: a checkpoint at the end of an epoch skips the
+validation that was still to come, one within an epoch leaves out the hooks of its start, and the first epoch after it
+does not step a plateau schedule. Here the position is one triple - epoch, batches of it that are done, whether a
+validation is due - and all counters follow from it. An epoch that is resumed starts as any other does.
+"""
+
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
+from lightning.pytorch.trainer.states import RunningStage
+
+
+def batches_done(trainer: Trainer, *, in_all: bool = False) -> int:
+    """Returns how many batches of the epoch, or of all epochs, the run has trained on."""
+    progress = trainer.fit_loop.epoch_loop.batch_progress
+    counters: Any = progress.total if in_all else progress.current
+    return int(counters.processed)
+
+
+class EpochLoop(_TrainingEpochLoop):
+    """The batches of an epoch, between any two of which a run can be saved and resumed.
+
+    Args:
+        trainer: the trainer whose loop it replaces, by `EpochLoop.install`.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        replaced = trainer.fit_loop.epoch_loop
+        super().__init__(trainer, replaced.min_steps, replaced.max_steps)
+        self.resumed: dict[str, Any] | None = None
+        self._is_validation_due = False
+
+    @classmethod
+    def install(cls, trainer: Trainer) -> None:
+        """Puts this loop in place of Lightning's."""
+        trainer.fit_loop.epoch_loop = cls(trainer)
+
+    def position(self) -> dict[str, Any]:
+        """Returns where the run is: epochs done, batches of the next one done, and whether their validation is due."""
+        epoch: Any = self.trainer.fit_loop.epoch_progress.current
+        ended = epoch.started == epoch.processed
+        done = batches_done(self.trainer)
+        batches = 0 if ended else done
+        epochs = epoch.processed
+        if ended and 0 < self.max_steps <= self.global_step and 0 < done < self.trainer.num_training_batches:
+            epochs, batches = epochs - 1, done  # the steps of the run ended within the epoch
+        return {
+            "epoch": epochs,
+            "batch": batches,
+            "validation_due": self.trainer.state.stage is RunningStage.VALIDATING and batches > 0,
+            "should_stop": bool(self.trainer.should_stop),
+        }
+
+    def on_save_checkpoint(self) -> dict[str, Any]:
+        """Adds the position to Lightning's counters."""
+        return {**super().on_save_checkpoint(), "position": self.position()}
+
+    def on_load_checkpoint(self, state_dict: dict[str, Any]) -> None:
+        """Sets the counters to what the position says."""
+        super().on_load_checkpoint(state_dict)
+        self.resumed = position = state_dict["position"]
+        epochs = self.trainer.fit_loop.epoch_progress
+        for progress, count in (
+            (epochs.total, position["epoch"]),
+            (epochs.current, position["epoch"]),
+            (self.batch_progress.current, position["batch"]),
+            (self.batch_progress.total, batches_done(self.trainer, in_all=True)),
+        ):
+            counters: Any = progress
+            counters.ready = counters.started = counters.processed = counters.completed = count
+        self.batch_progress.is_last_batch = False
+        self.trainer.should_stop = position["should_stop"]
+
+    def reset(self) -> None:
+        """Starts the counters of an epoch anew, unless they stand where the position says."""
+        if self.resumed is None:
+            super().reset()
+
+    def on_run_start(self, data_fetcher: Any) -> None:
+        """Runs the validation that was due when the checkpoint was saved."""
+        super().on_run_start(data_fetcher)
+        position, self.resumed = self.resumed, None
+        if position is None:
+            return
+        self.trainer.fit_loop.restarting = False  # Lightning's own way of restarting is over
+        self.val_loop.batch_progress.reset()
+        if position["validation_due"]:
+            self._is_validation_due = True
+            self.on_advance_end(data_fetcher)
+            self._is_validation_due = False
+
+    def _should_check_val_fx(self, data_fetcher: Any) -> bool:
+        return self._is_validation_due or super()._should_check_val_fx(data_fetcher)
