@@ -223,12 +223,13 @@ def test_a_run_goes_on_where_it_was_left(tmp_path: Path) -> None:
     parts = run_tiny(tmp_path / "parts", "scheduler=constant", "resume=auto")
     assert parts["train/loss"].hex() == whole["train/loss"].hex()
     assert parts["val/loss"].hex() == whole["val/loss"].hex()
-    assert len(list((tmp_path / "parts").glob("metrics*.csv"))) == 2
+    rows = [len((tmp_path / name / "metrics.csv").read_text().splitlines()) for name in ("whole", "parts")]
+    assert rows[0] == rows[1]
 
 
 def test_resuming_with_another_model_is_refused(tmp_path: Path) -> None:
     run_tiny(tmp_path, "trainer.max_epochs=1")
-    with pytest.raises(OptionError, match="resume: model"):
+    with pytest.raises(OptionError, match="model.dropout: 0.0 in the checkpoint, but 0.5 here; .*allow_changes=true"):
         run_tiny(tmp_path, "resume=auto", "model.dropout=0.5")
 
 

@@ -100,13 +100,13 @@ def _relevant(config: Any) -> dict[str, Any]:
     parts = {section: config.get(section) for section in _SECTIONS}
     parts["trainer"] = {name: config["trainer"].get(name) for name in _TRAINER}
     callbacks: Mapping[str, Any] = config.get("callbacks") or {}
-    parts["callbacks"] = {name: node for name, node in callbacks.items() if node and _is_foreign(node)}
+    parts["callbacks"] = {name: node for name, node in callbacks.items() if node and _changes_training(node)}
     return dict(_flat(parts, ""))
 
 
-def _is_foreign(node: Mapping[str, Any]) -> bool:
-    """Whether a callback is none of ours, which only watch and save."""
-    return not str(node.get("_target_", "")).startswith("zoo.")
+def _changes_training(node: Mapping[str, Any]) -> bool:
+    """Whether a callback is one of Lightning's, which average weights or end a run; all others only watch and save."""
+    return str(node.get("_target_", "")).startswith("lightning.")
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:

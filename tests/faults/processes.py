@@ -15,9 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+
 ROOT = Path(__file__).parent.parent.parent
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["zoo.run", "zoo.data.memory_images", "zoo.callbacks.tensorboard", "torchmetrics", "tests.faults.recorder"])
+CONTEXT.set_forkserver_preload(["zoo.run", "zoo.data.memory_images", "zoo.data.image_folder", "tests.faults.recorder"])
 
 TINY = [
     "data=synthetic_images",
@@ -42,7 +44,8 @@ class Run:
 
     Args:
         overrides: as on its command line, after those of a tiny run.
-        directory: its `output_dir`.
+        directory: its `output_dir`; what is noted and printed lies beside it.
+        output_dir: whether it is said on the command line.
         tiny: whether the tiny run's options come first.
         record: whether each step is written to `steps.jsonl`.
         program: the script.
@@ -53,7 +56,8 @@ class Run:
     def __init__(
         self,
         *overrides: str,
-        directory: Path | None = None,
+        directory: Path,
+        output_dir: bool = True,
         tiny: bool = True,
         record: bool = True,
         program: str = "train.py",
@@ -61,14 +65,14 @@ class Run:
         prepare: Callable[[], None] | None = None,
     ) -> None:
         arguments = [*(TINY if tiny else ()), *overrides]
-        if directory is not None:
+        if output_dir:
             arguments.append(f"output_dir={directory}")
-            directory.parent.mkdir(parents=True, exist_ok=True)
-        if record and program == "train.py":
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        self.directory, self.steps = directory, directory.with_suffix(".jsonl")
+        if record:
             arguments += ["+callbacks.recorder._target_=tests.faults.recorder.Recorder", "allow=[tests]"]
-            arguments += [f"+callbacks.recorder.path={directory}.jsonl"]
-        self.log = Path(f"{directory or os.environ['PYTEST_CURRENT_TEST'].split()[0]}.log")
-        self.log = self.log if directory else Path(f"/tmp/{os.getpid()}-{time.monotonic_ns()}.log")
+            arguments += [f"+callbacks.recorder.path={self.steps}"]
+        self.log = directory.with_suffix(".log")
         self.start = self.log.stat().st_size if self.log.exists() else 0
         self.process = CONTEXT.Process(target=_run, args=(program, arguments, str(self.log), environment or {}, prepare))
         self.process.start()
@@ -99,6 +103,10 @@ class Run:
             time.sleep(0.002)
         return True
 
+    def until_step(self, number: int) -> bool:
+        """Waits until a number of lines is recorded, by this start or the ones before it."""
+        return self.until(lambda: self.steps.exists() and self.steps.read_text().count("\n") >= number)
+
     @property
     def output(self) -> str:
         """What this start has printed, stdout and stderr together."""
@@ -110,6 +118,13 @@ class Run:
         return (self.output.strip().splitlines() or [""])[-1]
 
 
+def run(*overrides: str, **options: Any) -> Run:
+    """Runs to the end."""
+    started = Run(*overrides, **options)
+    started.wait()
+    return started
+
+
 def _run(program: str, arguments: list[str], log: str, environment: dict[str, str], prepare: Any) -> None:
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
@@ -119,8 +134,6 @@ def _run(program: str, arguments: list[str], log: str, environment: dict[str, st
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     os.environ.update(environment)
     os.chdir(ROOT)
-    import torch
-
     torch.set_num_threads(1)
     if prepare is not None:
         prepare()

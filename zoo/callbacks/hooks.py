@@ -30,7 +30,7 @@ def drop_empty_hooks(callbacks: Iterable[Callback], module: LightningModule) -> 
     """
     for owner, base in [*((callback, Callback) for callback in callbacks), (module, LightningModule)]:
         for hook in TRAINING_HOOKS:
-            if getattr(type(owner), hook) is getattr(base, hook):
+            if hook not in vars(owner) and getattr(type(owner), hook) is getattr(base, hook):
                 object.__setattr__(owner, hook, None)
 
 

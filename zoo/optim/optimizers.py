@@ -65,3 +65,25 @@ def _build_fused(
     # bfloat16 too. Declining the offer lets the gradient scaler unscale first, as for every other optimizer.
     optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
     return optimizer
+
+
+def group_options(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """Returns the options of each parameter group, such as its learning rate."""
+    return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+
+
+def renew_options(optimizer: Optimizer, schedule: Any, options: list[dict[str, Any]]) -> None:
+    """Gives an optimizer whose state was loaded other options than those that were loaded with it.
+
+    Args:
+        optimizer: with the state of a checkpoint.
+        schedule: its schedule, likewise, or None; it stays where it is, but at the new learning rate.
+        options: what `group_options` returned before the state was loaded.
+    """
+    for group, new in zip(optimizer.param_groups, options, strict=True):
+        base = group.get("initial_lr", group["lr"])
+        factor = group["lr"] / base if base else 1.0
+        group.update(new)
+        group["lr"] = factor * new.get("initial_lr", new["lr"])
+    if hasattr(schedule, "base_lrs"):
+        schedule.base_lrs = [new.get("initial_lr", new["lr"]) for new in options]

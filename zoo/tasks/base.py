@@ -23,7 +23,7 @@ from torchmetrics import Metric
 from zoo.batch import Batch
 from zoo.errors import TrainingStopped, explained_option
 from zoo.losses.penalties import l1_penalty
-from zoo.optim.optimizers import build_optimizer
+from zoo.optim.optimizers import build_optimizer, group_options, renew_options
 from zoo.optim.parameter_groups import decayed_parameters
 from zoo.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from zoo.seeds import counted_seed
@@ -86,6 +86,8 @@ class Task(LightningModule):
         self.test_record = StageMetrics(test_metrics, finish=self.finish)
         self._validation_record = self.val_record
         self.guard = FiniteGuard(on_nonfinite, max_skipped=max_skipped)
+        self.renew_options = False  # of the optimizer, where a resumed run may change them
+        self._options: list[dict[str, Any]] = []
         self._window_end = 0, 0.0
         self._gradients: dict[str, Tensor] = {}
         self._saved_metrics: dict[str, Tensor] = {}
@@ -190,6 +192,9 @@ class Task(LightningModule):
             if name in self._gradients:
                 parameter.grad = self._gradients[name].to(parameter.device)
         self._gradients = {}
+        if self.renew_options:
+            schedules = [config.scheduler for config in self.trainer.lr_scheduler_configs]
+            renew_options(self.trainer.optimizers[0], schedules[0] if schedules else None, self._options)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what has been gathered since the epoch began, and since the last optimizer step."""
@@ -237,10 +242,12 @@ class Task(LightningModule):
         try:
             where = "optimizer"
             optimizer = build_optimizer(self.make_optimizer, self.model)
+            self._options = group_options(optimizer)
             if self.make_scheduler is None:
                 return optimizer
             where = "scheduler"
             scheduler = self.make_scheduler(optimizer, self.num_optimizer_steps())
+            self._options = group_options(optimizer)
         except (TypeError, ValueError) as error:
             raise explained_option(where, error) from error
         if isinstance(scheduler, ReduceLROnPlateau):

@@ -1,0 +1,217 @@
+"""A run that is killed with kill -9 and resumed is the run that was not, to the last bit."""
+
+import json
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.faults.processes import Run, run
+from tests.faults.recorder import steps
+
+BUSY = ["model.dropout=0.3", "data.augment.crop=1", "data.augment.flip=0.5"]
+RECIPES = {
+    "busy": [*BUSY, "data.augment.mixup=0.2", "callbacks=ema", "checkpoint.every_n_steps=1"],
+    "accumulation": [*BUSY, "trainer.accumulate_grad_batches=3", "checkpoint.every_n_steps=1"],
+    "plateau": [*BUSY, "scheduler=plateau", "scheduler.patience=0", "optimizer.lr=0.5", "checkpoint.every_n_steps=2"],
+    "early_stopping": ["callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer.lr=0"],
+    "validation_within": [*BUSY, "trainer.val_check_interval=3", "checkpoint.every_n_steps=2"],
+    "no_validation": [*BUSY, "trainer.check_val_every_n_epoch=2"],
+    "two_optimizers": ["task._target_=tests.faults.two_optimizers.TwoOptimizersTask", "checkpoint.every_n_steps=1"],
+    "muon": [*BUSY, "optimizer=muon", "checkpoint.every_n_steps=3"],
+}
+# Seven batches an epoch and three of validation; three epochs.
+MOMENTS = {
+    "within an epoch": ("on_train_batch_end", 11),
+    "at the start of an epoch": ("on_train_epoch_start", 2),
+    "before the last batch": ("on_train_batch_start", 14),
+    "at the end of training an epoch": ("on_train_epoch_end", 1),
+    "in a validation": ("on_validation_batch_end", 5),
+    "at the end of a validation": ("on_validation_end", 2),
+    "at the very end": ("on_train_end", 1),
+    "in the test": ("on_test_batch_end", 1),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """The steps of runs that were not killed, by recipe."""
+    return Whole(tmp_path_factory.mktemp("whole"))
+
+
+class Whole(dict[str, dict[str, str]]):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __missing__(self, recipe: str) -> dict[str, str]:
+        done = run(*RECIPES[recipe], directory=self.folder / recipe)
+        assert done.process.exitcode == 0, done.output
+        self[recipe] = steps(done.steps)
+        return self[recipe]
+
+
+def killed(recipe: list[str], directory: Path, hook: str, count: int) -> Run:
+    options = ["+callbacks.killer._target_=tests.faults.killer.Killer", f"+callbacks.killer.done={directory}.killed"]
+    done = run(*recipe, *options, f"+callbacks.killer.hook={hook}", f"+callbacks.killer.count={count}", directory=directory)
+    assert done.process.exitcode == -signal.SIGKILL, done.output
+    return done
+
+
+def resumed(recipe: list[str], directory: Path) -> Run:
+    done = run(*recipe, "resume=auto", directory=directory)
+    assert done.process.exitcode == 0, done.output
+    return done
+
+
+def metrics(directory: Path) -> dict[str, str]:
+    values = json.loads((directory / "metrics.json").read_text())
+    names = [name for name in values if name.startswith(("train/", "val/", "test/"))]
+    return {name: values[name].hex() for name in names} | {name: values[name] for name in ("epochs", "global_step")}
+
+
+def test_a_run_killed_in_a_validation_is_bit_equal_to_one_that_was_not(whole: Whole, tmp_path: Path) -> None:
+    killed(RECIPES["busy"], tmp_path / "run", *MOMENTS["in a validation"])
+    done = resumed(RECIPES["busy"], tmp_path / "run")
+    assert steps(done.steps) == whole["busy"]
+    assert metrics(tmp_path / "run") == metrics(whole.folder / "busy")
+
+
+def test_another_seed_is_another_run(whole: Whole, tmp_path: Path) -> None:
+    other = run(*RECIPES["busy"], "seed=1", directory=tmp_path / "run")
+    assert steps(other.steps) != whole["busy"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_run_killed_at_any_moment_is_bit_equal(recipe: str, moment: str, whole: Whole, tmp_path: Path) -> None:
+    expected = whole[recipe]
+    hook, count = MOMENTS[moment]
+    if recipe == "early_stopping" and moment == "before the last batch":
+        count = 8  # it ends after two epochs
+    if recipe == "no_validation" and "validation" in moment and "end of training" not in moment:
+        count = 1
+    killed(RECIPES[recipe], tmp_path / "run", hook, count)
+    done = resumed(RECIPES[recipe], tmp_path / "run")
+    assert steps(done.steps) == expected
+    assert metrics(tmp_path / "run") == metrics(whole.folder / recipe)
+
+
+@pytest.mark.slow
+def test_a_run_killed_twice_in_a_row_is_bit_equal(whole: Whole, tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    killed(RECIPES["busy"], directory, "on_train_batch_end", 10)
+    (tmp_path / "run.killed").unlink()
+    for count in (1, 3):
+        options = ["resume=auto", f"+callbacks.killer.done={directory}.killed{count}"]
+        options += ["+callbacks.killer._target_=tests.faults.killer.Killer", "+callbacks.killer.hook=on_train_batch_end"]
+        again = run(*RECIPES["busy"], *options, f"+callbacks.killer.count={count}", directory=directory)
+        assert again.process.exitcode == -signal.SIGKILL, again.output
+    assert steps(resumed(RECIPES["busy"], directory).steps) == whole["busy"]
+
+
+@pytest.mark.slow
+def test_a_run_killed_while_it_saves_is_bit_equal_and_leaves_no_temporary_file(whole: Whole, tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    for _ in range(3):
+        started = Run(*RECIPES["busy"], "resume=auto", directory=directory)
+        started.until(lambda: list((directory / "checkpoints").glob(".*.tmp")))
+        started.kill()
+    assert steps(resumed(RECIPES["busy"], directory).steps) == whole["busy"]
+    assert not [path for path in directory.rglob(".*")]
+
+
+@pytest.mark.slow
+def test_forty_kills_at_random_moments_of_a_run_that_saves_all_the_time(whole: Whole, tmp_path: Path) -> None:
+    draw = random.Random(0)
+    expected = whole["busy"]
+    for number in range(40):
+        directory = tmp_path / str(number)
+        started = Run(*RECIPES["busy"], directory=directory)
+        started.until_step(1)
+        started.process.join(draw.uniform(0, 1.2))
+        started.kill()
+        assert steps(resumed(RECIPES["busy"], directory).steps) == expected, number
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (2, 2)])
+def test_the_number_of_workers_does_not_matter(before: int, after: int, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for number in range(60):
+        path = tmp_path / "photos" / f"class{number % 3}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (12, 12), (number * 4, 60 * (number % 3), 0)).save(path)
+    recipe = ["data=image_folder", f"data.root={tmp_path / 'photos'}", "data.image_size=8", "data.batch_size=8"]
+    recipe += ["model=mlp", "trainer=cpu", "trainer.max_epochs=3", "checkpoint.every_n_steps=1", "model.dropout=0.2"]
+    recipe += ["logger.tensorboard=null", "callbacks.model_graph=null", "callbacks.augmented_images=null"]
+    reference = run(*recipe, "data.num_workers=0", directory=tmp_path / "whole", tiny=False)
+    directory = tmp_path / "run"
+    started = Run(*recipe, f"data.num_workers={before}", directory=directory, tiny=False)
+    started.until_step(7)
+    started.kill()
+    done = run(*recipe, f"data.num_workers={after}", "resume=auto", directory=directory, tiny=False)
+    assert done.process.exitcode == 0, done.output
+    assert steps(done.steps) == steps(reference.steps)
+
+
+def test_a_run_is_resumed_by_its_directory_alone(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    killed([*BUSY, "checkpoint.every_n_steps=1", "seed=3"], directory, "on_train_batch_end", 9)
+    done = run(f"resume={directory}", directory=directory, tiny=False, output_dir=False, record=False)
+    assert done.process.exitcode == 2 and "allow=[tests]" in done.last_line  # what the command line alone may allow
+    done = run(f"resume={directory}", "allow=[tests]", directory=directory, tiny=False, output_dir=False, record=False)
+    assert done.process.exitcode == 0, done.output
+    assert json.loads((directory / "metrics.json").read_text())["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed=1", "seed: 0 in the checkpoint, but 1 here"),
+        ("data.batch_size=8", "data.batch_size: 16 in the checkpoint, but 8 here"),
+        ("model.hidden_sizes=[8]", "model.hidden_sizes: [16] in the checkpoint, but [8] here"),
+        ("data.source.seed=5", "data.source.seed: 0 in the checkpoint, but 5 here"),
+        ("optimizer.lr=0.5", "optimizer.lr: "),
+    ],
+)
+def test_what_differs_from_the_checkpoint_is_refused(change: str, message: str, saved: Path) -> None:
+    from zoo.config.entry import compose
+    from zoo.errors import OptionError
+    from zoo.run import train
+
+    from tests.faults.processes import TINY
+
+    with pytest.raises(OptionError) as refused:
+        train(compose([*TINY, f"output_dir={saved}", "resume=auto", change]))
+    assert message in str(refused.value)
+    assert "allow_changes=true" in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from zoo.config.entry import compose
+    from zoo.run import train
+
+    from tests.faults.processes import TINY
+
+    directory = tmp_path_factory.mktemp("saved") / "run"
+    train(compose([*TINY, "trainer.max_epochs=1", f"output_dir={directory}"]))
+    return directory
+
+
+def test_a_change_that_is_allowed_is_made(saved: Path) -> None:
+    import csv
+
+    from zoo.config.entry import compose
+    from zoo.run import train
+
+    from tests.faults.processes import TINY
+
+    options = ["resume=auto", "allow_changes=true", "optimizer.lr=0.25", "scheduler=constant", "scheduler.warmup=0"]
+    train(compose([*TINY, f"output_dir={saved}", "trainer.max_epochs=2", *options]))
+    with (saved / "metrics.csv").open() as file:
+        rates = [row["lr"] for row in csv.DictReader(file) if row["lr"]]
+    assert float(rates[-1]) == 0.25
