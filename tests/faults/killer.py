@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,21 @@ class Poison(lightning.Callback):
         if self.what == "gradient" and self._now():
             next(iter(pl_module.model.parameters())).grad.view(-1)[0] = float("inf")
 
-    def on_before_backward(self, trainer: Any, pl_module: Any, loss: torch.Tensor) -> None:
-        if self.what == "loss" and self._now():
-            loss.data.fill_(float("inf"))
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        if self.what == "loss":
+            pl_module.criterion.register_forward_hook(self._spoil)
+
+    def _spoil(self, module: torch.nn.Module, inputs: Any, loss: torch.Tensor) -> torch.Tensor:
+        return loss * float("inf") if torch.is_grad_enabled() and self._now() else loss
 
     def on_validation_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if self.what == "validation" and batch_idx == 0 and self._now():
             batch["input"].fill_(float("nan"))
+
+
+class Sleeper(lightning.Callback):
+    """Says so and sleeps in the middle of a batch."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        print("asleep", flush=True)
+        time.sleep(30)

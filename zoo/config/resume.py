@@ -4,6 +4,8 @@ Free of torch. The options given now win over those of the run; whether what the
 against the checkpoint.
 """
 
+import itertools
+import os
 import re
 import shlex
 import sys
@@ -37,10 +39,13 @@ def with_saved_overrides(overrides: Sequence[str]) -> list[str]:
 def resume_command(directory: Path) -> str:
     """Returns what to type so that the run in a directory goes on."""
     program, *arguments = sys.argv
-    kept = [argument for argument in arguments if argument.startswith(("allow=", "--config", "-c"))]
+    program = os.path.relpath(program) if program.endswith(".py") else "train.py"
+    kept = [argument.lstrip("+") for argument in arguments if _key(argument) == "allow"]
+    for flag, value in itertools.pairwise(arguments):
+        kept += [flag, value] if flag in ("--config-dir", "--config-path", "--config-name") else []
     path = str(directory)
     value = path if re.fullmatch(r"[\w./@+-]+", path) else f"'{path}'"
-    words = ["python", program if program.endswith(".py") else "train.py", *kept, f"resume={value}"]
+    words = ["python", program, *kept, f"resume={value}"]
     return " ".join(shlex.quote(word) for word in words)
 
 

@@ -227,6 +227,8 @@ class Task(LightningModule):
         """Logs the epoch's training losses and metrics."""
         self._log_window()
         self._log_stage("train", self.train_record)
+        if self.guard.action == "skip":
+            self.log("train/skipped_steps", float(self.guard.num_skipped))
 
     def on_validation_epoch_end(self) -> None:
         """Logs the validation losses and metrics."""

@@ -67,7 +67,7 @@ class StageMetrics(nn.Module):
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state` has returned."""
-        self.losses = {name: MeanMetric() for name in state["losses"]}
+        self.losses = {name: _mean() for name in state["losses"]}
         for name, loss in self.losses.items():
             _load_metric(loss, state["losses"][name])
         for name, metric in self._named_metrics():
@@ -103,7 +103,7 @@ class StageMetrics(nn.Module):
         values: dict[str, Tensor] = {}
         for name in self._losses[0]:
             if name not in self.losses:
-                self.losses[name] = MeanMetric().to(device)
+                self.losses[name] = _mean().to(device)
             values[name] = self.losses[name](torch.stack([losses[name] for losses in self._losses]), weights)
         if self.metrics is not None:
             preds, targets = self.finish(torch.cat(self._preds)), torch.cat(self._targets)
@@ -125,6 +125,10 @@ class StageMetrics(nn.Module):
         for loss in self.losses.values():
             loss.reset()
         return values
+
+
+def _mean() -> MeanMetric:
+    return MeanMetric(nan_strategy="disable")  # by default it leaves NaN out, and a loss that is NaN looks well
 
 
 def _metric_state(metric: Metric) -> dict[str, Any]:
