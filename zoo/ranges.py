@@ -39,6 +39,7 @@ class Range:
 
 
 PositiveInt = Annotated[int, Range(1)]
+AtLeastTwo = Annotated[int, Range(2)]
 NonNegativeInt = Annotated[int, Range(0)]
 PositiveFloat = Annotated[float, Range(0, open_minimum=True)]
 NonNegativeFloat = Annotated[float, Range(0)]

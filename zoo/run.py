@@ -107,7 +107,8 @@ def _fit(run: Run) -> None:
             raise
         _record_end(run, "stopped")
         if run.trainer.is_global_zero and (run.output_dir / "checkpoints" / "last.ckpt").exists():
-            print(f"what was saved goes on with: {resume_command(run.output_dir)}", file=sys.stderr)
+            with suppress(OSError):
+                print(f"what was saved goes on with: {resume_command(run.output_dir)}", file=sys.stderr)
         raise known from error
 
 
@@ -206,9 +207,10 @@ def _best_checkpoint(trainer: Trainer) -> Any:
 
 def _judge_best(run: Run, best: Any) -> dict[str, float]:
     """Tests the best weights, once; without a test split their validation stands."""
-    if best is not None:
-        checkpoint = load_checkpoint(Path(best.best_model_path), option="best_checkpoint")
-        run.task.load_state_dict(checkpoint["state_dict"])
+    # Without a best, the last saved: of a run that was resumed after its end, an average of weights is only there.
+    path = Path(best.best_model_path) if best is not None else run.output_dir / "checkpoints" / "last.ckpt"
+    if path.is_file():
+        run.task.load_state_dict(load_checkpoint(path, option="best_checkpoint")["state_dict"])
     # Only the report goes on: an average of weights must not replace the best ones now.
     run.trainer.callbacks = [PredictionReport(run.output_dir / "report")]  # type: ignore[attr-defined]
     return _judge(run.trainer, run.task, run.data, "test" if run.data.has_test else "val")

@@ -1,58 +1,21 @@
-"""Nothing that a config, a checkpoint or a download brings along is run, unless the command line allows it.
+"""No config and no checkpoint has anything built or run that is not on the list, unless the command line allows it.
 
 Each place is tried with a forbidden target and with an allowed one that leaves a file behind: only the second may.
 """
 
-import ast
-import io
-import os
 import pickle
-import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from zoo.config.allowed import grant, granted, locate
 from zoo.config.check import check
 from zoo.config.compose import compose
 from zoo.config.construct import construct
-from zoo.config.entry import run
 from zoo.errors import OptionError
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = """
-from pathlib import Path
-import os, subprocess, torch
-from hydra.experimental.callback import Callback
-
-
-class Box:
-    def __init__(self, *parts, **more):
-        self.parts, self.more = parts, more
-        for part in more.values():
-            if callable(part):
-                part()
-
-
-def touch(path):
-    Path(path).touch()
-    return 1
-
-
-class Toucher(Callback):
-    def __init__(self, path):
-        touch(path)
-
-
-Elsewhere = torch.jit.ScriptModule
-
-
-class Activation(torch.nn.Module):
-    pass
-"""
 # Where a node may stand; `Box` of the package takes anything.
 PLACES = {
     "the node itself": "node: TARGET",
@@ -121,57 +84,6 @@ FORBIDDEN = {
     "sandbox.torch.load": {"f": "PICKLE", "weights_only": False},
     "noisy.Thing": {},
 }
-
-
-class Run:
-    """An instance of this runs a command when it is unpickled."""
-
-    def __init__(self, command: str) -> None:
-        self.command = command
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (self.command,)
-
-
-@pytest.fixture
-def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that is there if anything forbidden has run, beside what an attacker would want to use."""
-    path = tmp_path / "mark"
-    (tmp_path / "sandbox.py").write_text(PACKAGE)
-    (tmp_path / "noisy.py").write_text(f"import pathlib; pathlib.Path({str(path)!r}).touch()\nclass Thing: pass\n")
-    (tmp_path / "file").write_text("content")
-    (tmp_path / "pickle").write_bytes(pickle.dumps(Run(f"touch {path}")))
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "hubconf.py").write_text(f"import os\ndef run(): os.system('touch {path}')\nrun()\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return path
-
-
-@pytest.fixture
-def start(tmp_path: Path, mark: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Writes a config, runs an entry point that builds `node`, and returns its exit code and its errors."""
-
-    def build(cfg: DictConfig) -> None:
-        construct(cfg.node, "node")
-
-    def start(text: str, *arguments: str, hydra: str = "verbose: false") -> tuple[int, str]:
-        folder = tmp_path / "configs"
-        folder.mkdir(exist_ok=True)
-        if "allow:" not in text:
-            text = f"allow: []\n{text}"
-        (folder / "train.yaml").write_text(f"{text}\n{HYDRA.replace('MORE', hydra)}")
-        with pytest.raises(SystemExit) as stop:
-            run(build, "train", config_dir=folder, argv=["train.py", *arguments])
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, capsys.readouterr().err
-
-    return start
-
-
-HYDRA = "defaults: [_self_, override hydra/job_logging: none, override hydra/hydra_logging: none]\n" + (
-    "hydra: {output_subdir: null, run: {dir: .}, sweep: {dir: sweeps}, MORE}\n"
-)
 
 
 def placed(place: str, target: str, key: str, value: str) -> str:
@@ -369,94 +281,14 @@ def test_the_path_of_an_activation_is_no_way_round(mark: Path, argument: str) ->
     compose(["model=convnet", f"model.{argument}=sandbox.Activation", "allow=[sandbox]"])
 
 
-# Hydra's own options
-
-
-HYDRA_OPTIONS = [
-    "+hydra.callbacks.x={_target_: os.system, command: 'touch MARK'}",
-    "+hydra.callbacks.x={_target_: noisy.Thing}",
-    "+hydra.callbacks.x={_target_: torch.nn.Identity, part: {_target_: os.system, command: 'touch MARK'}}",
-    "+hydra.callbacks.x={_target_: '${name}', command: 'touch MARK'}",
-    "hydra.launcher._target_=noisy.Thing",
-    "hydra.sweeper._target_=noisy.Thing",
-    "+hydra.launcher.x={_target_: os.system, command: 'touch MARK'}",
-    "hydra.job_logging={version: 1, handlers: {x: {'()': os.system, command: 'touch MARK'}}}",
-    "hydra.job_logging={version: 1, handlers: {x: {class: noisy.Thing}}}",
-    "hydra.job_logging={version: 1, handlers: {x: {class: logging.StreamHandler, stream: 'ext://noisy.Thing'}}}",
-    "hydra.job_logging={version: 1, handlers: {x: {class: logging.FileHandler, filename: MARK, mode: w}}}",
-    "hydra.hydra_logging={version: 1, formatters: {x: {'()': noisy.Thing}}}",
-    "hydra.job_logging={version: 1, filters: {x: {'()': noisy.Thing}}}",
-    "+hydra.job.env_set.GIT_EXTERNAL_DIFF='touch MARK'",
-    "hydra.searchpath=['pkg://noisy']",
-    "hydra.searchpath=['pkg\\://noisy']",
-    "hydra.searchpath=['${name}']",
-]
-
-
-@pytest.mark.parametrize("option", HYDRA_OPTIONS)
-@pytest.mark.parametrize("flags", [[], ["-m"]])
-def test_hydras_own_options_run_nothing(start, mark: Path, option: str, flags: list[str]) -> None:
-    option = option.replace("MARK", str(mark))
-    code, errors = start("name: os.system\nnode: {_target_: torch.nn.Identity}", option, *flags)
-    assert code == 2 and errors.startswith("error: hydra")
-    assert not mark.exists()
-
-
-@pytest.mark.parametrize("option", [option for option in HYDRA_OPTIONS if "job_logging" in option or "pkg" in option])
-def test_hydras_help_runs_nothing(start, mark: Path, option: str) -> None:
-    start("name: os.system\nnode: {_target_: torch.nn.Identity}", option.replace("MARK", str(mark)), "--hydra-help")
-    assert not mark.exists()
-
-
-def test_a_callback_of_hydra_runs_where_it_is_allowed(start, mark: Path) -> None:
-    option = f"+hydra.callbacks.x={{_target_: sandbox.Toucher, path: {mark}}}"
-    assert start("node: {_target_: torch.nn.Identity}", option, "allow=[sandbox]") == (0, "")
-    assert mark.exists()
-
-
-@pytest.mark.parametrize("key", ["hydra.verbose", "hydra.job.name", "+hydra.job_logging.x", "hydra/job_logging"])
-def test_hydras_own_options_cannot_be_swept(start, key: str) -> None:
-    code, errors = start("node: {_target_: torch.nn.Identity}", "-m", f"{key}=none,default")
-    assert code == 2 and "cannot be swept" in errors
-
-
-def test_the_parameters_of_the_sweeper_cannot_set_hydras_options(start, mark: Path) -> None:
-    logging = f"{{handlers: {{x: {{'()': os.system, command: 'touch {mark}'}}}}}}"
-    text = "sweeper: {params: {hydra.job_logging: LOGGING}}".replace("LOGGING", f'"{logging}"')
-    code, errors = start("node: {_target_: torch.nn.Identity}", "-m", hydra=text)
-    assert (code, errors.count("hydra.job_logging: cannot be swept")) == (2, 1), errors
-    assert not mark.exists()
-    text = "sweeper: {params: {seed: '1,2'}}"
-    assert start("seed: 0\nnode: {_target_: torch.nn.Identity}", "-m", hydra=text)[0] == 0
-
-
-def test_a_pickled_job_is_not_run_again(start, mark: Path) -> None:
-    code, errors = start("node: {_target_: torch.nn.Identity}", "--experimental-rerun", str(mark.with_name("pickle")))
-    assert code == 2 and "unknown flag" in errors
-    assert not mark.exists()
-
-
-def test_hydras_shipped_choices_stay_allowed(start) -> None:
-    text = "seed: 0\nnode: {_target_: torch.nn.Identity}"
-    assert start(text, "hydra/job_logging=default", "hydra/hydra_logging=default") == (0, "")
-    assert start(text, "-m", "seed=1,2", "hydra/launcher=basic", "hydra/sweeper=basic")[0] == 0
-
-
-# What is the same whatever the config says
-
-
-def _calls(file: Path) -> set[str]:
-    return {ast.unparse(node) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}
-
-
-def test_files_are_unpickled_and_unpacked_in_one_place_each() -> None:
-    loaders = {"torch.load", "torch.hub.load", "torch.hub.load_state_dict_from_url", "pickle.load", "pickle.loads"}
-    loaders |= {"pickle.Unpickler", "torch.jit.load", "joblib.load", "torch.package.PackageImporter"}
-    files = [file for file in (ROOT / "zoo").rglob("*.py")] + [ROOT / "train.py", ROOT / "evaluate.py"]
-    found = {(file.relative_to(ROOT).as_posix(), call) for file in files for call in _calls(file) & loaders}
-    assert found == {("zoo/checkpoint.py", "torch.load"), ("zoo/data/torchvision_images.py", "pickle.Unpickler")}
-    unpacking = {call for file in files for call in _calls(file) if call.endswith((".extractall", ".unpack_archive"))}
-    assert not unpacking
+def test_classes_of_the_libraries_are_judged_alike_by_source_and_by_object() -> None:
+    names = ["torch.nn.Linear", "torch.optim.AdamW", "torch.optim.lr_scheduler.StepLR", "lightning.Trainer"]
+    names += ["torchmetrics.Accuracy", "torchmetrics.text.Perplexity", "torchaudio.transforms.MelSpectrogram"]
+    names += ["torchvision.transforms.v2.Resize", "torchvision.models.resnet18", "zoo.optim.schedules.cosine"]
+    names += ["lightning.pytorch.callbacks.EarlyStopping", "torch.optim.swa_utils.get_ema_multi_avg_fn"]
+    for name in names:
+        assert not check({"node": {"_target_": name, "_partial_": True}})
+        assert callable(locate("node", name))
 
 
 def test_what_builds_a_run_checks_once_more(mark: Path) -> None:
@@ -466,69 +298,3 @@ def test_what_builds_a_run_checks_once_more(mark: Path) -> None:
     with pytest.raises(OptionError, match=r"callbacks\.extra\._target_: os\.system may not be built"):
         build_each(nodes, "callbacks")
     assert not mark.exists()
-
-
-def test_a_pickle_of_cifar_with_code_in_it_is_refused(mark: Path) -> None:
-    import numpy as np
-
-    from zoo.data.torchvision_images import unpickle
-    from zoo.errors import DataError
-
-    good = pickle.dumps({"data": np.arange(6, dtype=np.uint8), "labels": [1, 2]}, protocol=2)
-    assert unpickle(good, Path("good"))["data"].tolist() == [0, 1, 2, 3, 4, 5]
-    for evil in (Run(f"touch {mark}"), {"data": Run(f"touch {mark}")}, eval, os.system):
-        with pytest.raises(DataError, match=r"evil: holds more than images and labels \(it asks for "):
-            unpickle(pickle.dumps(evil, protocol=2), Path("evil"))
-    assert not mark.exists()
-
-
-def test_members_of_an_archive_do_not_leave_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import hashlib
-
-    from torchvision import datasets
-
-    from zoo.data.torchvision_images import CIFARImages
-
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        for name in ("../../outside", str(tmp_path / "absolute"), "batches.meta"):
-            data = pickle.dumps({"label_names": ["a"]}, protocol=2)
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-        link = tarfile.TarInfo("link")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-    root = tmp_path / "a" / "b"
-    root.mkdir(parents=True)
-    (root / "cifar-10-python.tar.gz").write_bytes(content.getvalue())
-    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(content.getvalue()).hexdigest())
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", [["batches.meta", ""]])
-    before = set(tmp_path.rglob("*"))
-    with pytest.raises(KeyError):  # there are no images in it, but it has been read by then
-        CIFARImages(dataset="CIFAR10", data_dir=str(root)).load()
-    assert set(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize("variable", ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_WEIGHTS_ONLY_LOAD"])
-def test_no_variable_lets_a_library_run_a_pickle(mark: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    import torch
-
-    for name in ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_WEIGHTS_ONLY_LOAD"):
-        monkeypatch.setenv(name, "0")  # so that both are put back
-    torch.save(Run(f"touch {mark}"), "weights")
-    monkeypatch.setenv(variable, "1")
-    construct({"_target_": "torch.nn.Identity"}, "node")
-    with pytest.raises(pickle.UnpicklingError):
-        torch.load("weights", weights_only=False)  # as torchvision does
-    assert not mark.exists()
-
-
-def test_classes_of_the_libraries_are_judged_alike_by_source_and_by_object() -> None:
-    names = ["torch.nn.Linear", "torch.optim.AdamW", "torch.optim.lr_scheduler.StepLR", "lightning.Trainer"]
-    names += ["torchmetrics.Accuracy", "torchmetrics.text.Perplexity", "torchaudio.transforms.MelSpectrogram"]
-    names += ["torchvision.transforms.v2.Resize", "torchvision.models.resnet18", "zoo.optim.schedules.cosine"]
-    names += ["lightning.pytorch.callbacks.EarlyStopping", "torch.optim.swa_utils.get_ema_multi_avg_fn"]
-    for name in names:
-        assert not check({"node": {"_target_": name, "_partial_": True}})
-        assert callable(locate("node", name))

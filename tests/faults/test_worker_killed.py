@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,15 +29,24 @@ def children(pid: int) -> dict[int, str]:
     return found
 
 
-def started(directory: Path) -> subprocess.Popen[str]:
-    """A run that trains for long, once its workers decode."""
-    photos = images_on_disk.folder(directory / "photos", 40)
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run that trains for long."""
+    photos = images_on_disk.folder(tmp_path / "photos", 40)
     options = [f"data.root={photos}", "data.num_workers=2", "data.image_size=16", "data.batch_size=4", "model=mlp"]
-    options += ["data=image_folder", "trainer=cpu", "trainer.max_epochs=10000", f"output_dir={directory / 'run'}"]
-    command = [sys.executable, "train.py", *options]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    options += ["data=image_folder", "trainer=cpu", "trainer.max_epochs=10000", f"output_dir={tmp_path / 'run'}"]
+    process = subprocess.Popen(
+        [sys.executable, "train.py", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+    with process:
+        yield process
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def workers_of(process: subprocess.Popen[str], directory: Path) -> set[int]:
@@ -50,8 +61,7 @@ def workers_of(process: subprocess.Popen[str], directory: Path) -> set[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
-def test_a_run_whose_worker_is_killed_ends_in_one_line(tmp_path: Path) -> None:
-    process = started(tmp_path)
+def test_a_run_whose_worker_is_killed_ends_in_one_line(process: subprocess.Popen[str], tmp_path: Path) -> None:
     workers = workers_of(process, tmp_path)
     killed = time.monotonic()
     os.kill(min(workers), signal.SIGKILL)
@@ -69,9 +79,8 @@ def test_a_run_whose_worker_is_killed_ends_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_whole_group_stops_the_run_as_one_to_the_parent_does(
-    tmp_path: Path, number: signal.Signals
+    process: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = started(tmp_path)
     workers = workers_of(process, tmp_path)
     os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)

@@ -9,7 +9,7 @@ import math
 import shutil
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -17,7 +17,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from zoo.checkpoint import UnreadableFileError, remove_leftovers, verify
 from zoo.errors import StorageError, TrainingStopped
 from zoo.optim.finite_guard import all_finite
-from zoo.ranges import PositiveFloat, PositiveInt, Range
+from zoo.ranges import AtLeastTwo, PositiveFloat, PositiveInt
 
 
 class BestCheckpoint(Callback):
@@ -111,7 +111,7 @@ class LastCheckpoint(Callback):
         *,
         every_n_steps: PositiveInt | None = None,
         every_minutes: PositiveFloat | None = None,
-        keep: Annotated[int, Range(2)] = 2,
+        keep: AtLeastTwo = 2,
     ) -> None:
         self.path, self.keep = Path(dirpath) / "last.ckpt", keep
         self.every_n_steps, self.every_minutes = every_n_steps, every_minutes

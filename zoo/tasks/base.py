@@ -182,11 +182,14 @@ class Task(LightningModule):
             record.feed()
         return {"preds": self.finish(preds), "targets": targets, "index": batch["index"]}
 
+    def on_fit_start(self) -> None:
+        """Puts back the metrics that a checkpoint held; where it was the last, nothing is left to train."""
+        self.trainer.callback_metrics.update(self._saved_metrics)
+
     def on_train_start(self) -> None:
         """Lets one logging interval be one window of the training metrics; puts back what a checkpoint held."""
         self.train_record.window = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
         self.train_record.move(self.device)
-        self.trainer.callback_metrics.update(self._saved_metrics)
         self._scales_loss = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         for name, parameter in self.named_parameters():
             if name in self._gradients:
