@@ -229,7 +229,9 @@ def test_a_run_goes_on_where_it_was_left(tmp_path: Path) -> None:
 
 def test_resuming_with_another_model_is_refused(tmp_path: Path) -> None:
     run_tiny(tmp_path, "trainer.max_epochs=1")
-    with pytest.raises(OptionError, match="model.dropout: 0.0 in the checkpoint, but 0.5 here; .*allow_changes=true"):
+    with pytest.raises(
+        OptionError, match=r"model\.dropout: 0\.0 in the checkpoint, but 0\.5 here; .*allow_changes=true"
+    ):
         run_tiny(tmp_path, "resume=auto", "model.dropout=0.5")
 
 

@@ -1,6 +1,6 @@
 """From a config to the three objects of a run: data, task and trainer.
 
-This is the one place that calls hydra's `instantiate`.
+This is the one place that calls `zoo.config.construct`.
 """
 
 import logging
@@ -13,23 +13,36 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
+from zoo.callbacks.checkpoint_io import BackgroundCheckpointIO
+from zoo.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from zoo.callbacks.hooks import NoProfiler, drop_empty_hooks
 from zoo.callbacks.run_record import RunRecord
-from zoo.checkpoint import find_checkpoint, load_checkpoint
+from zoo.callbacks.stop_on_signal import StopOnSignal
+from zoo.callbacks.watch_ranks import WatchRanks
+from zoo.checkpoint import find_checkpoint
+from zoo.config.allowed import granted
+from zoo.config.construct import construct
+from zoo.config.requeue import note_job
+from zoo.config.resume import resume_command, save_overrides
 from zoo.config.run_directory import run_directory
+from zoo.config.secrets import public
 from zoo.data.base import DataModule
-from zoo.errors import OptionError, RunError, explained_option
+from zoo.download import local_file
+from zoo.errors import OptionError, explained_option
+from zoo.layers.naming import importable
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
 from zoo.models.pretrained import load_weights
+from zoo.resume import Resumed, check_resumable, find_resumed
 from zoo.tasks.base import Task
+from zoo.tasks.batch_size import choose_batch_size
+from zoo.tasks.epoch_loop import EpochLoop
 
 # What a user can cause while an object is built; anything else is a defect of ours.
 USER_ERRORS = (ValueError, TypeError, ImportError, OSError, MisconfigurationException)
@@ -45,7 +58,7 @@ class Run:
         trainer: Lightning's trainer.
         record: the callback that writes what the run leaves behind.
         output_dir: the directory of the run.
-        resume_from: the checkpoint to go on from.
+        resume_from: the checkpoint to go on from, which the trainer holds already.
     """
 
     data: DataModule
@@ -69,33 +82,65 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     prepare_process()
     _check_length(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
+    automatic = cfg.data.get("batch_size") == "auto"
+    if automatic:
+        cfg.data.batch_size = 1  # until the task is there, whose steps are measured
     data = build_data(cfg)
+    saved = find_resumed(cfg)
+    if automatic and saved is not None:
+        _set_batch_size(cfg, data, saved.checkpoint["zoo"]["config"]["data"]["batch_size"])
     data.check_training()
-    resume_from = _resume_from(cfg)
-    if resume_from is not None:
-        _check_resumable(cfg, resume_from)
+    if saved is not None:
+        check_resumable(cfg, saved.checkpoint, fingerprint=data.fingerprint)
     _check_class_weights(cfg)
     model = build_model(cfg)
     if "image_size" in cfg.data:
         explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
     task = build_task(cfg, model)
+    task.renew_options = saved is not None and cfg.allow_changes
     if cfg.init_from:
         print(explained("init_from", load_weights, model, find_checkpoint(cfg.init_from, option="init_from")))
+    if automatic and saved is None:
+        _set_batch_size(cfg, data, choose_batch_size(task, data, trainer=build_trainer(cfg, [], loggers=[])))
     if cfg.compile:
         model.compile()
-    output_dir = _run_directory(cfg, resume_from)  # now that nothing can be refused any more
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    output_dir = _run_directory(cfg, saved.path if saved else None)  # now that nothing can be refused any more
+    config = public(cfg)
     record = RunRecord(output_dir, config=config, started=started)
-    trainer = build_trainer(cfg, [record, *build_each(cfg.callbacks, "callbacks")], loggers=build_loggers(cfg))
+    loggers = build_each(cfg.logger, "logger", save_dir=cfg.output_dir)
+    watch = WatchRanks(lambda: resume_command(output_dir))
+    trainer = build_trainer(cfg, [record, watch, *_callbacks(cfg)], loggers=loggers, saved=saved)
     drop_empty_hooks(trainer.callbacks, task)  # type: ignore[attr-defined]
     if trainer.is_global_zero:
         OmegaConf.save(OmegaConf.create(config), output_dir / "config.yaml")
-    return Run(data, task, trainer, record, output_dir, resume_from)
+        note_job(cfg.paths.logs_dir, output_dir)
+        save_overrides(output_dir, _overrides())
+    return Run(data, task, trainer, record, output_dir, saved.path if saved else None)
+
+
+def _overrides() -> list[str]:
+    """The options as typed: read through the config, `${oc.env:...}` in them would give its value."""
+    if not HydraConfig.initialized():
+        return []
+    typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return list(typed)
+
+
+def _set_batch_size(cfg: DictConfig, data: DataModule, size: int) -> None:
+    cfg.data.batch_size = data.batch_size = size
+    if hasattr(data, "eval_batch_size") and cfg.data.get("eval_batch_size") is None:
+        data.eval_batch_size = size
+
+
+def make_data(cfg: DictConfig) -> DataModule:
+    """Builds the data module, which has not looked at the data yet."""
+    data: DataModule = _build(cfg.data, "data")
+    return data
 
 
 def build_data(cfg: DictConfig) -> DataModule:
     """Builds the data module and writes the facts it found into `cfg.data`."""
-    data: DataModule = _build(cfg.data, "data")
+    data = make_data(cfg)
     facts = data.facts()
     with open_dict(cfg.data):
         cfg.data.update(facts)
@@ -105,15 +150,16 @@ def build_data(cfg: DictConfig) -> DataModule:
 def build_model(cfg: DictConfig) -> nn.Module:
     """Builds the model, with pretrained weights where `cfg.pretrained` names them."""
     published = "weights" in cfg.model
-    if cfg.pretrained and not Path(cfg.pretrained).expanduser().is_file():
+    file = explained("pretrained", local_file, cfg.pretrained) if cfg.pretrained else None
+    if cfg.pretrained and (file is None or not file.is_file()):
         if not published:
             problem = f"{cfg.pretrained} is no file, and this model has no published weights"
             raise OptionError("pretrained", problem, "give the path of a file of weights")
         with_weights: nn.Module = _build(cfg.model, "pretrained", weights=cfg.pretrained)
         return with_weights
     model: nn.Module = _build(cfg.model, "model")
-    if cfg.pretrained:
-        print(explained("pretrained", load_weights, model, Path(cfg.pretrained).expanduser()))
+    if file is not None:
+        print(explained("pretrained", load_weights, model, file))
     return model
 
 
@@ -124,7 +170,18 @@ def build_task(cfg: DictConfig, model: nn.Module) -> Task:
     return task
 
 
-def build_trainer(cfg: DictConfig, callbacks: list[Any], *, loggers: list[Any]) -> Trainer:
+def _callbacks(cfg: DictConfig) -> list[Any]:
+    """Builds the callbacks in their order: those that save come first, before any that changes the weights."""
+    callbacks = build_each(cfg.callbacks, "callbacks")
+    best = [callback for callback in callbacks if isinstance(callback, BestCheckpoint)]
+    last = [callback for callback in callbacks if isinstance(callback, LastCheckpoint)]
+    rest = [callback for callback in callbacks if callback not in best and callback not in last]
+    return [*best, *last, StopOnSignal(last[0] if last else None), *rest]
+
+
+def build_trainer(
+    cfg: DictConfig, callbacks: list[Any], *, loggers: list[Any], saved: Resumed | None = None
+) -> Trainer:
     """Builds the trainer; `precision: auto` is decided here, where the device is known."""
     options = cfg.trainer.copy()
     accelerator = options.get("accelerator", "auto")
@@ -135,17 +192,13 @@ def build_trainer(cfg: DictConfig, callbacks: list[Any], *, loggers: list[Any]) 
     extra: dict[str, Any] = {"callbacks": callbacks, "logger": loggers, "default_root_dir": cfg.output_dir}
     if options.get("profiler") is None:
         extra["profiler"] = NoProfiler()
+    if options.get("plugins") is None:
+        extra["plugins"] = [BackgroundCheckpointIO({str(saved.path): saved.checkpoint} if saved else None)]
+    if not any(isinstance(callback, Checkpoint) for callback in callbacks):
+        extra["enable_checkpointing"] = False  # by Lightning, whose own would come on top of ours
     trainer: Trainer = _build(options, "trainer", **extra)
+    EpochLoop.install(trainer)
     return trainer
-
-
-def build_loggers(cfg: DictConfig) -> list[Any]:
-    """Builds the loggers, all of which write into the directory of the run."""
-    written = Path(cfg.output_dir) / "metrics.csv"
-    if written.exists():  # of the run that is resumed; Lightning's logger would delete it
-        number = 1 + len(list(written.parent.glob("metrics.*.csv")))
-        written.rename(written.with_name(f"metrics.{number}.csv"))
-    return build_each(cfg.logger, "logger", save_dir=cfg.output_dir)
 
 
 def build_each(nodes: Mapping[Any, Any] | None, where: str, **shared: Any) -> list[Any]:
@@ -167,20 +220,14 @@ def prepare_process() -> None:
 def _build(node: Any, where: str, **extra: Any) -> Any:
     if node is None:
         return None
-    return explained(where, instantiate, node, _convert_="all", **extra)
+    with importable(granted(node)):
+        return explained(where, construct, node, where, **extra)
 
 
 def explained(where: str, call: Any, *arguments: Any, **keywords: Any) -> Any:
     """Calls; what a user has caused ends in one line that names the option."""
     try:
         return call(*arguments, **keywords)
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, RunError):
-            raise cause from None
-        if not isinstance(cause, USER_ERRORS):
-            raise
-        raise explained_option(where, cause) from error
     except USER_ERRORS as error:
         raise explained_option(where, error) from error
 
@@ -197,31 +244,10 @@ def _check_class_weights(cfg: DictConfig) -> None:
         raise OptionError(where, f"{len(weights)} weights for {classes} classes", "give one for each class")
 
 
-def _check_resumable(cfg: DictConfig, resume_from: Path) -> None:
-    saved = load_checkpoint(resume_from, option="resume")["zoo"]["config"]["model"]
-    asked: Any = OmegaConf.to_container(cfg.model, resolve=True)
-    for key in {**saved, **asked}:
-        if saved.get(key) != asked.get(key):
-            problem = f"model.{key} is {saved.get(key)} in the checkpoint and {asked.get(key)} here"
-            raise OptionError("resume", problem, "repeat the run's own options, or take the weights by init_from=")
-
-
 def _precision(accelerator: str) -> str:
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     return "32-true"
-
-
-def _resume_from(cfg: DictConfig) -> Path | None:
-    if not cfg.resume:
-        return None
-    if cfg.resume != "auto":
-        return find_checkpoint(cfg.resume, option="resume", prefer="last.ckpt")
-    if not cfg.output_dir:
-        raise OptionError("resume", "auto asks for the run's directory", "add output_dir=PATH, or set resume=PATH")
-    directory = Path(cfg.output_dir).expanduser()
-    holds_checkpoint = any(directory.glob("checkpoints/*.ckpt"))
-    return find_checkpoint(directory, option="resume", prefer="last.ckpt") if holds_checkpoint else None
 
 
 def _run_directory(cfg: DictConfig, resume_from: Path | None) -> Path:
@@ -231,13 +257,18 @@ def _run_directory(cfg: DictConfig, resume_from: Path | None) -> Path:
     name = choices.get("experiment") or f"{_choice(choices, cfg, 'data')}-{_choice(choices, cfg, 'model')}"
     directory = run_directory(
         logs_dir=cfg.paths.logs_dir,
-        task=_choice(choices, cfg, "task"),
-        name=re.sub(r"[^\w.-]+", "_", name),
+        task=_plain_name(_choice(choices, cfg, "task")),
+        name=_plain_name(name),
         chosen=cfg.output_dir,
         resuming=bool(cfg.resume),
     )
     cfg.output_dir = str(directory)
     return directory
+
+
+def _plain_name(name: str) -> str:
+    """A name as one part of a path, which leads nowhere else."""
+    return re.sub(r"[^\w.-]+", "_", name).strip(".") or "run"
 
 
 def _choice(choices: Mapping[str, Any], cfg: DictConfig, group: str) -> str:

@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 import torch
 
-from zoo.errors import OptionError, StorageError
+from zoo.download import local_file
+from zoo.errors import OptionError, StorageError, explained_option
 
 _MARK = b"sha256:"
 _DIGEST = 64  # characters
@@ -195,13 +196,18 @@ def find_checkpoint(path: str | Path, *, option: str, prefer: str = "best.ckpt")
     """Returns the checkpoint file that a path means.
 
     Args:
-        path: a checkpoint, or the directory of a run.
+        path: a checkpoint, or the directory of a run, or an address with `#sha256=`, whose file is downloaded.
         option: the option that named the path, for the error.
         prefer: the checkpoint taken from a run that has several.
 
     Raises:
         OptionError: there is no checkpoint.
     """
+    if "://" in str(path):
+        try:
+            path = local_file(str(path)) or path
+        except ValueError as error:
+            raise explained_option(option, error) from error
     path = Path(path).expanduser()
     if path.is_file():
         return path

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from zoo.checkpoint import find_checkpoint, newest_checkpoint
 from zoo.config.check import OptionErrors
+from zoo.config.secrets import public
 from zoo.errors import OptionError
 
 # What the weights of a run depend on, and within it what they do not.
@@ -75,7 +76,7 @@ def check_resumable(cfg: DictConfig, checkpoint: Mapping[str, Any], *, fingerpri
     Raises:
         OptionErrors: something differs, and `allow_changes` is not set; both values are named.
     """
-    saved, here = checkpoint["zoo"]["config"], _relevant(OmegaConf.to_container(cfg, resolve=True))
+    saved, here = checkpoint["zoo"]["config"], _relevant(public(cfg))
     differences = list(_differences(_relevant(saved), here))
     if (found := checkpoint["zoo"]["data_fingerprint"]) != fingerprint:
         differences.append(("data", f"fingerprint {found[:12]}", f"fingerprint {fingerprint[:12]}"))
@@ -86,6 +87,7 @@ def check_resumable(cfg: DictConfig, checkpoint: Mapping[str, Any], *, fingerpri
                     where, f"{before} in the checkpoint, {now} here", "start from its weights: init_from="
                 )
             print(f"{where}: {before} in the checkpoint, {now} from here on", file=sys.stderr)
+        _move(checkpoint, saved["data"].get("batch_size"), cfg.data.get("batch_size"))
     elif differences:
         raise OptionErrors(
             [
@@ -93,6 +95,13 @@ def check_resumable(cfg: DictConfig, checkpoint: Mapping[str, Any], *, fingerpri
                 for where, before, now in differences
             ]
         )
+
+
+def _move(checkpoint: Mapping[str, Any], before: int | None, now: int | None) -> None:
+    """Counts the batches that are done of an epoch in those of another size, so that few samples come twice."""
+    if before and now and before != now:
+        position = checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["position"]
+        position["batch"] = position["batch"] * before // now
 
 
 def _relevant(config: Any) -> dict[str, Any]:

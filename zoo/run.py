@@ -17,14 +17,17 @@ from zoo.build import Run, build, build_data, build_model, build_task, build_tra
 from zoo.callbacks.prediction_report import PredictionReport
 from zoo.callbacks.run_record import write_json
 from zoo.checkpoint import find_checkpoint, load_checkpoint
+from zoo.config.allowed import grant, granted
 from zoo.config.check import OptionErrors, check
 from zoo.config.requeue import requeue
 from zoo.config.resume import resume_command
 from zoo.config.run_directory import make_directory, release_run_directory
 from zoo.data.base import DataModule
 from zoo.errors import OptionError, RunError, StorageError
+from zoo.memory import is_out_of_memory, limited_memory
 from zoo.models.test_time_augmentation import TestTimeAugmentation
 from zoo.tasks.base import Task
+from zoo.tasks.out_of_memory import out_of_memory
 
 _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
 # Of a trainer that only judges: what the run trained with (several devices, limits, loops) does not carry over.
@@ -89,7 +92,7 @@ def _fit(run: Run) -> None:
         StorageError: something cannot be written.
     """
     try:
-        with signals.deferred():
+        with signals.deferred(), limited_memory(run.trainer.strategy.root_device):
             run.trainer.fit(run.task, datamodule=run.data, ckpt_path=run.resume_from, weights_only=True)
     except signals.StoppedBySignal as stop:
         _record_end(run, "interrupted")
@@ -103,6 +106,8 @@ def _fit(run: Run) -> None:
         raise
     except Exception as error:
         known = explained_failure(error, run.output_dir)
+        if is_out_of_memory(error):
+            known = out_of_memory(error, trainer=run.trainer, task=run.task, data=run.data)
         if known is None:
             raise
         _record_end(run, "stopped")
@@ -188,8 +193,13 @@ def _evaluation_config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
         device = {key: run_cfg.trainer[key] for key in ("_target_", "precision")} | EVALUATION
         run_cfg.trainer = OmegaConf.merge(device, cfg.get("trainer") or {})
         run_cfg.output_dir, run_cfg.pretrained = None, None
+        run_cfg.callbacks, run_cfg.logger = {}, {}
+        run_cfg.allow = list(granted(cfg))
         if "weights" in run_cfg.model:
             run_cfg.model.weights = None  # the checkpoint's own come instead
+        if run_cfg.data.get("batch_size") == "auto":
+            run_cfg.data.batch_size = saved["config"]["data"]["batch_size"]
+    grant(run_cfg, granted(cfg))  # what the command line allows, whatever the checkpoint says
     return run_cfg
 
 

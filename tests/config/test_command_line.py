@@ -21,6 +21,14 @@ def test_everything_else_is_left_alone(override: str) -> None:
     assert forced(override, ["model"]) == override
 
 
+@pytest.mark.parametrize("address", ["https://host/a-b_c.pth#sha256=0a", "http://host:80/x?y=1&z=%20"])
+def test_an_address_needs_no_quotes(address: str) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    override = OverridesParser.create().parse_override(forced(f"pretrained={address}", ["model"]))
+    assert override.value() == address and override.key_or_group == "pretrained"
+
+
 def test_flags_may_stand_between_overrides() -> None:
     line = parse(["a=1", "-m", "b=2", "-cn", "other", "--cfg=job"][:5])
     assert (line.flags, line.overrides) == ({"--multirun": "", "--config-name": "other"}, ["a=1", "b=2"])

@@ -32,11 +32,11 @@ hydra:
   job_logging: {root: null}
   hydra_logging: {root: null}
 """,
-    "model/mlp.yaml": "_target_: zoo.errors.RunError\nwhere: here\nproblem: none\nremedy: none\n",
-    "model/lenet.yaml": "_target_: zoo.errors.DataError\nwhere: here\nproblem: none\nremedy: none\n",
+    "model/mlp.yaml": "_target_: torch.nn.Identity\n",
+    "model/lenet.yaml": "_target_: torch.nn.Flatten\n",
     "optimizer/adamw.yaml": "_target_: torch.optim.AdamW\n_partial_: true\nlr: 0.001\n",
-    "callbacks/default.yaml": "console: {_target_: builtins.object}\n",
-    "callbacks/ema.yaml": "ema: {_target_: builtins.object}\n",
+    "callbacks/default.yaml": "console: {_target_: torch.nn.Identity}\n",
+    "callbacks/ema.yaml": "ema: {_target_: torch.nn.Identity}\n",
     "experiment/small.yaml": "# @package _global_\noptimizer: {lr: 0.5}\n",
     "experiment/broken.yaml": "# @package _global_\noptimizer: {lr: 0.5\nseed: [\n",
     "experiment/lost.yaml": "# @package _global_\ndefaults:\n  - override /model: nowhere\n",

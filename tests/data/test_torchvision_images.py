@@ -5,7 +5,10 @@ import os
 import pickle
 import tarfile
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -15,6 +18,11 @@ from torchvision import datasets
 
 from zoo.data.torchvision_images import CIFARImages, EMNISTImages, MNISTImages, SVHNImages
 from zoo.errors import DataError
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
 
 
 def md5(content: bytes) -> str:
@@ -101,6 +109,29 @@ def test_a_failed_download_names_the_folder_the_files_and_the_remedy(tmp_path):
     assert line.startswith(f"{root}: KMNIST is not there and could not be downloaded (")
     assert "put KMNIST/raw/train-images-idx3-ubyte.gz, " in line and line.endswith("by paths.data_dir=")
     assert "\n" not in line
+
+
+def test_a_set_comes_packed_and_checked_and_nothing_is_unpacked(fashion, tmp_path_factory, monkeypatch):
+    root, arrays = fashion
+    folder = root / "FashionMNIST" / "raw"
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        mirrors = [f"http://127.0.0.1:{server.server_address[1]}/{place}" for place in ("nowhere/", "")]
+        monkeypatch.setattr(datasets.FashionMNIST, "mirrors", mirrors)
+        target = tmp_path_factory.mktemp("target")
+        source = MNISTImages(dataset="FashionMNIST", data_dir=str(target))
+        source.prepare()
+        np.testing.assert_array_equal(source.load()["train"][0][:, 0].numpy(), arrays[0])
+        names = {path.name for path in (target / "FashionMNIST" / "raw").iterdir()}
+        assert names == {path.name for path in folder.iterdir()}
+        (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"evil")
+        (target / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").unlink()
+        with pytest.raises(DataError, match="what came is not the right file, its md5 differs"):
+            source.prepare()
+        server.shutdown()
+        thread.join()
+    assert not (target / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").exists()
 
 
 def test_classes_of_digits_are_called_by_their_digit(tmp_path):

@@ -74,7 +74,9 @@ class Run:
             arguments += [f"+callbacks.recorder.path={self.steps}"]
         self.log = directory.with_suffix(".log")
         self.start = self.log.stat().st_size if self.log.exists() else 0
-        self.process = CONTEXT.Process(target=_run, args=(program, arguments, str(self.log), environment or {}, prepare))
+        self.process = CONTEXT.Process(
+            target=_run, args=(program, arguments, str(self.log), environment or {}, prepare)
+        )
         self.process.start()
 
     def wait(self, seconds: float = 60) -> int:

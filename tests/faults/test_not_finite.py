@@ -17,7 +17,12 @@ from zoo.run import train
 
 def poison(what: str, **options: Any) -> list[str]:
     given = [f"+callbacks.poison.{name}={value}" for name, value in options.items()]
-    return ["allow=[tests]", "+callbacks.poison._target_=tests.faults.killer.Poison", f"+callbacks.poison.what={what}", *given]
+    return [
+        "allow=[tests]",
+        "+callbacks.poison._target_=tests.faults.killer.Poison",
+        f"+callbacks.poison.what={what}",
+        *given,
+    ]
 
 
 def start(directory: Path, *overrides: str) -> dict[str, Any]:

@@ -52,7 +52,9 @@ class Whole(dict[str, dict[str, str]]):
 
 def killed(recipe: list[str], directory: Path, hook: str, count: int) -> Run:
     options = ["+callbacks.killer._target_=tests.faults.killer.Killer", f"+callbacks.killer.done={directory}.killed"]
-    done = run(*recipe, *options, f"+callbacks.killer.hook={hook}", f"+callbacks.killer.count={count}", directory=directory)
+    done = run(
+        *recipe, *options, f"+callbacks.killer.hook={hook}", f"+callbacks.killer.count={count}", directory=directory
+    )
     assert done.process.exitcode == -signal.SIGKILL, done.output
     return done
 
@@ -118,7 +120,10 @@ def test_a_run_killed_twice_in_a_row_is_bit_equal(whole: Whole, tmp_path: Path) 
     (tmp_path / "run.killed").unlink()
     for count in (1, 3):
         options = ["resume=auto", f"+callbacks.killer.done={directory}.killed{count}"]
-        options += ["+callbacks.killer._target_=tests.faults.killer.Killer", "+callbacks.killer.hook=on_train_batch_end"]
+        options += [
+            "+callbacks.killer._target_=tests.faults.killer.Killer",
+            "+callbacks.killer.hook=on_train_batch_end",
+        ]
         again = run(*RECIPES["busy"], *options, f"+callbacks.killer.count={count}", directory=directory)
         assert again.process.exitcode == -signal.SIGKILL, again.output
     assert steps(resumed(RECIPES["busy"], directory).steps) == whole["busy"]
@@ -191,11 +196,10 @@ def test_a_run_is_resumed_by_its_directory_alone(tmp_path: Path) -> None:
     ],
 )
 def test_what_differs_from_the_checkpoint_is_refused(change: str, message: str, saved: Path) -> None:
+    from tests.faults.processes import TINY
     from zoo.config.entry import compose
     from zoo.errors import OptionError
     from zoo.run import train
-
-    from tests.faults.processes import TINY
 
     with pytest.raises(OptionError) as refused:
         train(compose([*TINY, f"output_dir={saved}", "resume=auto", change]))
@@ -205,10 +209,9 @@ def test_what_differs_from_the_checkpoint_is_refused(change: str, message: str, 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.faults.processes import TINY
     from zoo.config.entry import compose
     from zoo.run import train
-
-    from tests.faults.processes import TINY
 
     directory = tmp_path_factory.mktemp("saved") / "run"
     train(compose([*TINY, "trainer.max_epochs=1", f"output_dir={directory}"]))
@@ -218,10 +221,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_change_that_is_allowed_is_made(saved: Path) -> None:
     import csv
 
+    from tests.faults.processes import TINY
     from zoo.config.entry import compose
     from zoo.run import train
-
-    from tests.faults.processes import TINY
 
     options = ["resume=auto", "allow_changes=true", "optimizer.lr=0.25", "scheduler=constant", "scheduler.warmup=0"]
     train(compose([*TINY, f"output_dir={saved}", "trainer.max_epochs=2", *options]))

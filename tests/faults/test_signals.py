@@ -65,7 +65,14 @@ def test_a_signal_in_a_validation_loses_nothing(tmp_path: Path) -> None:
     started = run(*options, directory=tmp_path / "run")
     assert started.process.exitcode == 128 + signal.SIGTERM, started.output
     assert position(tmp_path / "run") == (1, 7)
-    done = run(f"resume={tmp_path}/run", "allow=[tests]", directory=tmp_path / "run", tiny=False, output_dir=False, record=False)
+    done = run(
+        f"resume={tmp_path}/run",
+        "allow=[tests]",
+        directory=tmp_path / "run",
+        tiny=False,
+        output_dir=False,
+        record=False,
+    )
     whole = run("callbacks=ema", "trainer.max_epochs=3", "model.dropout=0.2", directory=tmp_path / "whole")
     assert steps(done.steps) == steps(whole.steps)
 

@@ -45,7 +45,7 @@ def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:
     ("name", "problem"),
     [
         ("torch.nn.Missh", "cannot be imported"),
-        ("no_such_package.Swish", "cannot be imported"),
+        ("no_such_package.Swish", "is not imported; if you trust the package, add allow="),
         ("torch.nn.functional.relu", "is no torch.nn.Module class"),
         ("torch.nn.Threshold", "needs arguments"),
     ],

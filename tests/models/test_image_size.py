@@ -35,3 +35,9 @@ def test_too_small_a_size_is_refused_with_one_that_fits() -> None:
 def test_what_no_size_mends_is_called_so() -> None:
     with pytest.raises(ValueError, match="do not go through it"):
         check_image_size(nn.Linear(3, 3), 1, 8)
+
+
+def test_rows_of_a_table_go_through_what_takes_numbers_and_not_through_convolutions() -> None:
+    check_image_size(nn.Linear(3, 2), 3, [])
+    with pytest.raises(ValueError, match=r"rows of 3 numbers do not go through it \(.*\); set model=mlp"):
+        check_image_size(nn.Conv2d(3, 4, 1), 3, [])

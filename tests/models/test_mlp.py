@@ -31,3 +31,8 @@ def test_gradients_vanish_through_twenty_sigmoid_layers() -> None:
 def test_a_hidden_size_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"hidden_sizes \[64, 0\]: each must be at least 1"):
         MLP(5, 1, image_size=8, hidden_sizes=[64, 0])
+
+
+def test_rows_of_a_table_have_no_sides() -> None:
+    assert MLP(5, 4, image_size=[])(torch.randn(3, 4)).shape == (3, 5)
+    assert MLP(5, 4, image_size=[]).hidden[0][0].in_features == 4

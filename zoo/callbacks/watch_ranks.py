@@ -50,7 +50,9 @@ class WatchRanks(Callback):
             for rank, process in enumerate(processes, start=1):
                 if code := process.poll():  # type: ignore[attr-defined]
                     if code < 0:
-                        self._leave(f"process {rank} of {len(processes) + 1} was killed by {signal.Signals(-code).name}")
+                        self._leave(
+                            f"process {rank} of {len(processes) + 1} was killed by {signal.Signals(-code).name}"
+                        )
                     os._exit(code)  # it has said why
 
     def _watch_parent(self, parent: int) -> None:

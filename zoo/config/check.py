@@ -24,10 +24,13 @@ from zoo.config.annotations import (
     show,
     simplified,
 )
+from zoo.config.construct import KEYWORDS
+from zoo.config.monitors import check_monitors
 from zoo.config.rules import LATE
+from zoo.config.secrets import redacted
 from zoo.config.signatures import Parameter, Signature, signature
-from zoo.config.source import NotFoundError
 from zoo.config.suggest import suggestion
+from zoo.config.targets import check_module, check_target, check_targets
 from zoo.config.tree import Tree, read_tree
 from zoo.errors import OptionError
 
@@ -38,10 +41,16 @@ SUPPLIED: Mapping[str, Collection[str]] = {
     "task": ("model", "optimizer", "scheduler"),
 }
 # Values that zoo.build translates before the class sees them.
-TRANSLATED: Mapping[str, Collection[Any]] = {"trainer.precision": ("auto",)}
+TRANSLATED: Mapping[str, Collection[Any]] = {"trainer.precision": ("auto",), "data.batch_size": ("auto",)}
 # Mappings of objects by name, in which settings without an object are a mistyped name.
 NAMED = ("callbacks", "logger", "metrics", "*_metrics", "*.metrics", "*.*_metrics")
-_KEYWORDS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
+# Hydra knows more ways to build; here there is one.
+_KEYWORD_RULES: Mapping[str, Rule] = {
+    "_partial_": Plain("true or false", (bool,)),
+    "_args_": Plain("a list", (list,)),
+    "_recursive_": Choice((True,)),
+    "_convert_": Choice(("all",)),
+}
 _KINDS = {
     bool: "a truth value",
     int: "an integer",
@@ -86,19 +95,29 @@ def check(
     """Returns everything that is wrong with a config, one error for each option.
 
     Args:
-        config: the composed config, as a DictConfig or a plain mapping.
+        config: the composed config, as a DictConfig or a plain mapping; what it may build is what it was granted.
         primary: what the primary config declares; None leaves the top level unchecked.
         supplied: arguments that are passed when a node is built, by the path (with `*`) of the node.
     """
-    tree = read_tree(config)
+    try:
+        tree = read_tree(config)
+    except OptionError as endless:
+        return [endless]
     errors = list(tree.errors)
     if primary is not None:
         _check_options(tree.values, primary.options, primary.groups, "", errors)
     _check_tree(tree.values, "", tree, supplied, errors)
+    if not errors:
+        errors = check_monitors(tree.values)
     unique: dict[str, OptionError] = {}
     for error in errors:
         unique.setdefault(error.where, error)
-    return list(unique.values())
+    return [_without_secrets(error, tree.variables) for error in unique.values()]
+
+
+def _without_secrets(error: OptionError, variables: Collection[str]) -> OptionError:
+    parts = [redacted(part, variables) for part in (error.where, error.problem, error.remedy)]
+    return OptionError(*parts) if variables else error
 
 
 def _check_options(
@@ -138,9 +157,13 @@ def _check_tree(
     if isinstance(value, list):
         for index, item in enumerate(value):
             _check_tree(item, f"{path}.{index}", tree, supplied, errors)
-    if not isinstance(value, dict) or path in tree.origins:
-        return  # what an interpolation repeats is checked where it is written
-    if is_node(value) and isinstance(value["_target_"], str):
+    if not isinstance(value, dict):
+        return
+    if path in tree.origins:  # what an interpolation repeats is checked where it is written, if that is in this config
+        if tree.origins[path].split(".")[0] not in tree.values:
+            errors.extend(check_targets(value, path, tree.packages))
+        return
+    if is_node(value):
         given = {name for pattern, names in supplied.items() if fnmatch(path, pattern) for name in names}
         errors.extend(_check_node(value, path, tree, given | (tree.values.keys() - {path})))
     elif any(fnmatch(path, pattern) for pattern in NAMED):
@@ -166,25 +189,23 @@ def _has_node(value: Any) -> bool:
 def _check_node(node: dict[str, Any], path: str, tree: Tree, supplied: Collection[str]) -> list[OptionError]:
     target = node["_target_"]
     prefix = f"{path}." if path else ""
-    try:
-        found = signature(target)
-    except NotFoundError as error:
-        if not error.parent:
-            problem, remedy = f"no package named {error.name} for {target}", "install it, or correct the name"
-        else:
-            problem = f"{error.parent} has no {error.name}"
-            remedy = suggestion(error.name, error.options, "names")
-        return [OptionError(f"{prefix}_target_", problem, remedy)]
-    if found is None:
-        return []
+    refused = check_target(f"{prefix}_target_", target, tree.packages)
+    if refused is not None:
+        return [refused]
+    found = signature(target)
     errors: list[OptionError] = []
+    for key, rule in _KEYWORD_RULES.items():
+        if key in node and not rule.accepts(node[key]):
+            errors.append(_refusal(node[key], rule, f"{prefix}{key}", None))
+    if found is None:
+        return errors
     options = found.options
     for key, value in node.items():
         if key in options:
             where = tree.origins.get(f"{prefix}{key}") or f"{prefix}{key}"
-            refusal = _check_value(value, options[key], where, target)
-            errors.extend([refusal] if refusal else [])
-        elif key not in _KEYWORDS and not found.accepts_any:
+            wrong = _check_value(value, options[key], where, target) or check_module(value, key, where, tree.packages)
+            errors.extend([wrong] if wrong else [])
+        elif key not in KEYWORDS and not found.accepts_any:
             errors.append(OptionError(f"{prefix}{key}", "unknown option", suggestion(key, options)))
     if node.get("_partial_") is not True:
         errors.extend(_missing(node, found, prefix, supplied))

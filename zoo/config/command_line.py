@@ -27,7 +27,6 @@ _VALUED = {
     "--config-path": "-cp",
     "--config-name": "-cn",
     "--config-dir": "-cd",
-    "--experimental-rerun": "",
     "--info": "-i",
 }
 _CFG = {"job", "hydra", "all"}
@@ -123,8 +122,10 @@ def forced(override: str, groups: Collection[str]) -> str:
         override: as typed; choices of groups, deletions, additions and Hydra's own options stay as they are.
         groups: names of the config groups.
     """
-    key, equals, _ = override.partition("=")
+    key, equals, value = override.partition("=")
     is_hydra = key == "hydra" or key.startswith("hydra.")
+    if value.startswith(("https://", "http://")) and "," not in value:
+        override = f'{key}="{value}"'  # Hydra cannot read the = and # of an address
     if not equals or not re.match(r"\w", key) or is_hydra or "/" in key or "@" in key or key in groups:
         return override
     return f"++{override}"

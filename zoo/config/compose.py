@@ -10,9 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from zoo.config.allowed import grant, packages_of
 from zoo.config.check import OptionErrors, Primary, check
 from zoo.config.command_line import forced, groups
 from zoo.config.explain import explain
+from zoo.config.hydra_node import check_hydra, check_overrides, check_sweep
 from zoo.errors import OptionError
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
@@ -35,9 +37,14 @@ def compose(
     directories = [Path(config_dir).resolve()]
     choices = groups(directories)
     try:
-        with composer(directories, config_name) as compose_once:
+        packages = packages_of(overrides)
+        with composer(directories, config_name, packages) as compose_once:
             config = compose_once([forced(override, choices) for override in overrides])
-        errors = check(config, primary=read_primary(directories, config_name))
+        errors = grant(config, packages) + check(config, primary=read_primary(directories, config_name))
+    except OptionErrors:
+        raise
+    except OptionError as error:
+        raise OptionErrors([error]) from error
     except Exception as error:
         found = explain(error, choices, overrides)
         if found is None:
@@ -49,8 +56,8 @@ def compose(
 
 
 @contextmanager
-def composer(directories: Sequence[Path], config_name: str) -> Iterator[Any]:
-    """Gives a function from overrides to the composed config with its `hydra` node.
+def composer(directories: Sequence[Path], config_name: str, packages: Sequence[str] = ()) -> Iterator[Any]:
+    """Gives a function from overrides to the composed config with its `hydra` node, which is checked.
 
     Hydra's global state is put back at the end, so that this works within a job and again and again. `${hydra:...}`
     keeps its value afterwards.
@@ -58,6 +65,7 @@ def composer(directories: Sequence[Path], config_name: str) -> Iterator[Any]:
     Args:
         directories: where configs lie: the primary directory, then those of `--config-dir`.
         config_name: name of the primary config.
+        packages: what the command line allows.
     """
     import hydra
     from hydra.core.global_hydra import GlobalHydra
@@ -69,8 +77,13 @@ def composer(directories: Sequence[Path], config_name: str) -> Iterator[Any]:
     added = [f"hydra.searchpath=[{','.join(f'file://{path}' for path in directories[1:])}]"] if directories[1:] else []
 
     def compose_once(overrides: Sequence[str]) -> DictConfig:
-        config = hydra.compose(config_name, [*overrides, *added], return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
+        errors = check_overrides(overrides, [path / f"{config_name}.yaml" for path in directories], packages)
+        if not errors:
+            config = hydra.compose(config_name, [*overrides, *added], return_hydra_config=True)
+            HydraConfig.instance().set_config(config)
+            errors = check_hydra(config, packages)
+        if errors:
+            raise OptionErrors(errors)
         return config
 
     try:
@@ -125,6 +138,9 @@ def sweep_cases(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
     length = min(max(len(each) for each in values), _MOST_CASES)
     cases = [[each[index % len(each)] for each in values] for index in range(length)]
     sweeping = [override.input_line for override in parsed if override.is_sweep_override()]
+    errors = [error for each in parsed if each.is_sweep_override() for error in check_sweep(each.get_key_element())]
+    if errors:
+        raise OptionErrors(errors)
     return cases, sweeping[0] if sweeping else None
 
 

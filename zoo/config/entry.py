@@ -12,17 +12,23 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
+from zoo import signals
+from zoo.config.allowed import grant, packages_of
 from zoo.config.check import OptionErrors, Primary, check
 from zoo.config.command_line import CommandLine, forced, groups, parse
 from zoo.config.compose import CONFIG_DIR, compose, composer, drop_hydra, read_primary, sweep_cases, unique
 from zoo.config.explain import explain, several_values
 from zoo.config.help import help_text
+from zoo.config.requeue import with_requeued
+from zoo.config.resume import with_saved_overrides
+from zoo.config.secrets import masked, redacted, variables_of
 from zoo.errors import OptionError, RunError
 
 __all__ = ["compose", "run"]
@@ -43,7 +49,14 @@ def run(
     """
     program, *arguments = argv if argv is not None else sys.argv
     entry = _Entry(main, config_name, Path(config_dir).resolve(), program)
-    sys.exit(entry.run(arguments))
+    code = entry.run(arguments)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # what is printed goes to a full disk: the code must not change over it when the interpreter ends
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
 
 
 class _Entry:
@@ -54,6 +67,8 @@ class _Entry:
         self.directories = [config_dir]
         self.groups: dict[str, list[str]] = {}
         self.overrides: list[str] = []
+        self.packages: tuple[str, ...] = ()
+        self.variables: set[str] = set()
         self.debug = False
         self.failures: list[Exception] = []
         self.primary: Primary | None = None
@@ -64,11 +79,17 @@ class _Entry:
             argument.lstrip("+").lower() in ("debug=true", "debug=yes", "debug=on") for argument in arguments
         )
         try:
-            self._dispatch(arguments)
-        except KeyboardInterrupt:
-            print("error: interrupted: stopped by the user; start it again, or go on with resume=auto", file=sys.stderr)
+            with signals.watched():
+                self._dispatch(arguments)
+        except KeyboardInterrupt:  # where signals are not ours, as in a thread
+            print("stopped by SIGINT", file=sys.stderr)
             return 130
         except SystemExit as stop:
+            if isinstance(stop, signals.StoppedBySignal):
+                with suppress(OSError):
+                    sys.stdout.flush()
+                    if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes the first one speaks
+                        print(stop, file=sys.stderr, flush=True)
             return _exit_code(stop)
         except Exception as error:
             if isinstance(error, BrokenPipeError) and not self.failures:
@@ -91,17 +112,22 @@ class _Entry:
                 raise OptionError(f"--config-dir {directory}", "there is no such folder", "correct the path")
         self.config_name = line.flags.get("--config-name", self.config_name)
         self.groups = groups(self.directories)
+        self.packages = packages_of(line.overrides)  # as typed: nothing that was saved may add to them
+        if self.config_name == "train" and "--multirun" not in line.flags:
+            line = replace(line, overrides=with_saved_overrides(with_requeued(line.overrides)))
         self.overrides = line.overrides
         if "--help" in line.flags:
             print(help_text(Path(self.program).name, self.config_name, self.config_dir, self.groups))
-        elif line.flags.keys() & {"--shell-completion", "--experimental-rerun", "--version", "--hydra-help"}:
+        elif line.flags.keys() & {"--version", "--hydra-help"}:
+            self._hydra(line.arguments(()))  # it would set up logging as the overrides say
+        elif "--shell-completion" in line.flags:
             self._hydra(line.arguments(line.overrides))
         else:
             self._check_and_run(line)
 
     def _check_and_run(self, line: CommandLine) -> None:
         overrides = [forced(override, self.groups) for override in line.overrides]
-        with _without_garbage_collection(), composer(self.directories, self.config_name) as compose_once:
+        with _without_garbage_collection(), composer(self.directories, self.config_name, self.packages) as compose_once:
             cases, sweeping = sweep_cases(overrides)
             config = compose_once(cases[0])
             self.debug = self.debug or config.get("debug") is True
@@ -110,29 +136,37 @@ class _Entry:
             )
             if sweeping is not None and not is_sweep:
                 raise several_values(sweeping)
-            if line.flags.get("--cfg") == "job":
-                self._print(drop_hydra(config), line)
+            if "--cfg" in line.flags:
+                self._print(config, line)
             errors = self._check(config)
             for case in cases[1:]:
                 errors += self._check(compose_once(case))
         if errors:
             raise OptionErrors(unique(errors))
-        if line.flags.get("--cfg") != "job":
+        if "--cfg" not in line.flags:
             self._hydra(line.arguments(overrides), is_sweep=is_sweep)
 
     def _check(self, config: DictConfig) -> list[OptionError]:
         if self.primary is None:
             self.primary = read_primary(self.directories, self.config_name)
-        return check(config, primary=self.primary)
+        self.variables |= variables_of(config)
+        return grant(config, self.packages) + check(config, primary=self.primary)
 
     def _print(self, config: DictConfig, line: CommandLine) -> None:
         """Prints the composed config before it is checked, so that one can see what is wrong."""
         package = line.flags.get("--package", "_global_")
-        node = config if package == "_global_" else OmegaConf.select(config, package)
+        match line.flags["--cfg"]:
+            case "job":
+                shown = drop_hydra(config)
+            case "hydra":
+                shown = OmegaConf.masked_copy(config, "hydra")
+            case _:
+                shown = config
+        node = shown if package == "_global_" else OmegaConf.select(shown, package)
         if node is None:
             raise OptionError(f"--package {package}", "there is no such node", "correct the name")
         if "--resolve" in line.flags and OmegaConf.is_config(node):
-            OmegaConf.resolve(node)
+            node = OmegaConf.create(masked(node))
         header = "" if package == "_global_" else f"# @package {package}\n"
         print(header + (OmegaConf.to_yaml(node).rstrip() if OmegaConf.is_config(node) else str(node)), flush=True)
 
@@ -162,19 +196,19 @@ class _Entry:
 
     def _report(self) -> int:
         """Says what failed, each on a line, and returns the exit code of the first failure."""
-        sys.stdout.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
         codes = [self._say(failure) for failure in self.failures]
         return codes[0] if codes else 0
 
     def _say(self, error: Exception) -> int:
         known = error if isinstance(error, RunError) else explain(error, self.groups, self.overrides)
-        if self.debug or known is None:
-            traceback.print_exception(error)
-        if known is None:
-            return 1
-        for problem in getattr(known, "errors", [known]):
-            print("error: " + " ".join(str(problem).split("\n")), file=sys.stderr, flush=True)
-        return known.exit_code
+        text = "".join(traceback.format_exception(error)) if self.debug or known is None else ""
+        for problem in getattr(known, "errors", [known]) if known is not None else ():
+            text += f"error: {' '.join(str(problem).splitlines())}\n"
+        with suppress(OSError):  # it may be the disk that is full
+            print(redacted(text, self.variables), end="", file=sys.stderr, flush=True)
+        return 1 if known is None else known.exit_code
 
 
 def _exit_code(stop: SystemExit) -> int:

@@ -13,10 +13,13 @@ from omegaconf.errors import (
     UnsupportedInterpolationType,
 )
 
+from zoo.config.allowed import granted
+from zoo.config.secrets import watched
 from zoo.config.suggest import suggestion
 from zoo.errors import OptionError
 
 _SINGLE = re.compile(r"\$\{(\w[\w.]*)\}")
+_MOST_VALUES = 100_000  # a few lines that interpolate each other can stand for any number
 
 
 class _Fact:
@@ -35,6 +38,9 @@ class Tree:
             value must be given.
         origins: for the path of each interpolated value, the path it stands for, or "" where it is composed.
         errors: interpolations that lead nowhere, and values that must be given.
+        variables: names of the variables of the environment that were read.
+        packages: what the config was granted to build from.
+        size: how many values there are.
     """
 
     # An interpolation of null is a fact that is read from the data later, such as their number of classes.
@@ -43,6 +49,9 @@ class Tree:
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     errors: list[OptionError] = field(default_factory=list)
+    variables: set[str] = field(default_factory=set)
+    packages: tuple[str, ...] = ()
+    size: int = 0
 
 
 def read_tree(config: Any) -> Tree:
@@ -53,10 +62,21 @@ def read_tree(config: Any) -> Tree:
     """
     if not isinstance(config, DictConfig):
         config = OmegaConf.create(config)
-    tree = Tree()
+    tree = Tree(packages=granted(config))
     keys = [key for key in config if key != "hydra"]
-    tree.values = {str(key): _item(config, key, str(key), config, tree) for key in keys}
+    with watched() as tree.variables:
+        tree.values = {str(key): _item(config, key, str(key), config, tree) for key in keys}
     return tree
+
+
+def read_node(node: Any) -> Any:
+    """Returns the plain values of one node, resolved as far as can be.
+
+    Args:
+        node: a part of a config, such as Hydra's own node.
+    """
+    root: Any = node._get_root() if isinstance(node, DictConfig | ListConfig) else None
+    return _plain(node, "", root, Tree())
 
 
 def _plain(value: Any, path: str, root: DictConfig, tree: Tree) -> Any:
@@ -74,6 +94,9 @@ def _plain(value: Any, path: str, root: DictConfig, tree: Tree) -> Any:
 
 
 def _item(parent: DictConfig | ListConfig, key: Any, path: str, root: DictConfig, tree: Tree) -> Any:
+    tree.size += 1
+    if tree.size > _MOST_VALUES or path.count(".") > 50:
+        raise OptionError(path, "the config goes on without end", "take out the interpolation that repeats itself")
     if OmegaConf.is_missing(parent, key):
         tree.errors.append(OptionError(path, "needs a value", f"give {path}=VALUE"))
         return "???"
@@ -97,9 +120,11 @@ def _item(parent: DictConfig | ListConfig, key: Any, path: str, root: DictConfig
         return Tree.FACT
     except OmegaConfBaseException:
         return Tree.FACT  # reported where the value is written
-    if value is None:
-        return Tree.FACT
-    return OmegaConf.to_container(value, resolve=False) if isinstance(value, DictConfig | ListConfig) else value
+    known = len(tree.errors)
+    plain = Tree.FACT if value is None else _plain(value, path, root, tree)
+    if single:
+        del tree.errors[known:]  # they are named where the value is written
+    return plain
 
 
 def _dangling(path: str, raw: str, message: str, root: DictConfig) -> OptionError:

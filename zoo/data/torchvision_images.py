@@ -1,10 +1,13 @@
 """The small sets that torchvision downloads, read from its own files without writing anything beside them.
 
+Archives are never unpacked: their members are read where they lie, so that none can leave its folder.
+
 MNIST: Y. LeCun et al., 1998. Fashion-MNIST: H. Xiao et al., 2017, arXiv 1708.07747. Kuzushiji-MNIST: T. Clanuwat et
 al., 2018, arXiv 1812.01718. EMNIST: G. Cohen et al., 2017, arXiv 1702.05373. CIFAR: A. Krizhevsky, 2009. SVHN: Y.
 Netzer et al., 2011. Addresses and checksums are torchvision's.
 """
 
+import codecs
 import fcntl
 import gzip
 import hashlib
@@ -16,12 +19,13 @@ import zipfile
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.download import fetch
 from zoo.errors import DataError
 
 Splits = dict[str, tuple[Tensor, Tensor]]
@@ -109,8 +113,10 @@ class MNISTImages(TorchvisionImages):
         return all(path.exists() or path.with_suffix("").exists() for path in self.expected())
 
     def download(self) -> None:
-        """Downloads and unpacks the four files."""
-        self.info(self.data_dir, download=True)
+        """Downloads the four files."""
+        for path, (name, md5) in zip(self.expected(), self.info.resources, strict=True):
+            if not path.with_suffix("").exists():
+                fetch([f"{mirror}{name}" for mirror in self.info.mirrors], path, checksum=f"md5:{md5}")
 
     def load(self) -> Splits:
         """Returns images and labels of both splits."""
@@ -158,8 +164,8 @@ class EMNISTImages(TorchvisionImages):
         return self.expected()[0].exists() or all(path.exists() for path in unpacked)
 
     def download(self) -> None:
-        """Downloads and unpacks the archive of all six sets."""
-        self.info(self.data_dir, split=self.split, download=True)
+        """Downloads the archive of all six sets."""
+        fetch([self.info.url], self.expected()[0], checksum=f"md5:{self.info.md5}")
 
     def load(self) -> Splits:
         """Returns images and labels of both splits."""
@@ -200,8 +206,8 @@ class CIFARImages(TorchvisionImages):
         return self.expected()[0].exists() or self._unpacked()
 
     def download(self) -> None:
-        """Downloads and unpacks the archive."""
-        self.info(self.data_dir, download=True)
+        """Downloads the archive."""
+        fetch([self.info.url], self.expected()[0], checksum=f"md5:{self.info.tgz_md5}")
 
     def load(self) -> Splits:
         """Returns images and labels of both splits, and learns the class names; unpickles nothing unchecked."""
@@ -222,11 +228,11 @@ class CIFARImages(TorchvisionImages):
         """Returns what reads a file by name and checksum, from the folder or straight from the archive."""
         folder = self.data_dir / self.info.base_folder
         if self._unpacked():
-            return lambda file: unpickle(verified(folder / file[0], file[1]))
+            return lambda file: unpickle(verified(folder / file[0], file[1]), folder / file[0])
         with tarfile.open(fileobj=io.BytesIO(verified(self.expected()[0], self.info.tgz_md5))) as archive:
             opened = {Path(member.name).name: archive.extractfile(member) for member in archive}
             contents = {name: file.read() for name, file in opened.items() if file is not None}
-        return lambda file: unpickle(contents[file[0]])
+        return lambda file: unpickle(contents[file[0]], self.expected()[0])
 
 
 class SVHNImages(TorchvisionImages):
@@ -251,8 +257,9 @@ class SVHNImages(TorchvisionImages):
 
     def download(self) -> None:
         """Downloads the two files."""
-        for split in ("train", "test"):
-            self.info(self.data_dir, split=split, download=True)
+        for split, path in zip(("train", "test"), self.expected(), strict=True):
+            url, _, md5 = self.info.split_list[split]
+            fetch([url], path, checksum=f"md5:{md5}")
 
     def load(self) -> Splits:
         """Returns images and labels of both splits; the files call the digit 0 class 10."""
@@ -294,8 +301,32 @@ def parse_idx(content: bytes, path: Path) -> Tensor:
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header).view(shape)
 
 
-def unpickle(content: bytes) -> dict[str, Any]:
-    """Unpickles a file of CIFAR, whose checksum was compared before."""
+class _ArraysOnly(pickle.Unpickler):
+    """Finds nothing but what arrays are put together from."""
+
+    FOUND: ClassVar[dict[str, Any]] = {
+        "numpy.ndarray": np.ndarray,
+        "numpy.dtype": np.dtype,
+        "_codecs.encode": codecs.encode,  # how Python 3 writes bytes in the format of Python 2
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            return np.ndarray(0).__reduce__()[0]
+        if (found := self.FOUND.get(f"{module}.{name}")) is None:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return found
+
+
+def unpickle(content: bytes, path: Path) -> dict[str, Any]:
+    """Unpickles a file of CIFAR, whose checksum was compared before: arrays, lists, texts and numbers.
+
+    Raises:
+        DataError: it holds anything else.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the arrays were pickled by a numpy of 2009
-        return dict(pickle.loads(content, encoding="latin1"))
+        try:
+            return dict(_ArraysOnly(io.BytesIO(content), encoding="latin1").load())
+        except pickle.UnpicklingError as error:
+            raise DataError(str(path), f"holds more than images and labels ({error})", "delete it") from error

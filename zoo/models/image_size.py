@@ -15,15 +15,18 @@ def check_image_size(model: nn.Module, in_channels: int, image_size: int | Seque
     Args:
         model: takes (B, C, H, W).
         in_channels: C.
-        image_size: H and W in pixels, one number where they are equal.
+        image_size: H and W in pixels, one number where they are equal; none where (B, C) rows of a table come.
 
     Raises:
         ValueError: the images are too small; the message names a size that fits.
     """
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    problem = _problem(model, in_channels, height, width)
+    sides = [image_size, image_size] if isinstance(image_size, int) else image_size
+    problem = _problem(model, in_channels, *sides)
     if problem is None:
         return
+    if not sides:
+        raise ValueError(f"rows of {in_channels} numbers do not go through it ({problem}); set model=mlp")
+    height, width = sides
     larger = [side for side in CANDIDATES if side > min(height, width)]
     fitting = next((side for side in larger if _problem(model, in_channels, side, side) is None), None)
     if fitting is None:
@@ -33,10 +36,10 @@ def check_image_size(model: nn.Module, in_channels: int, image_size: int | Seque
     raise ValueError(f"images {height}x{width} are too small for it; set data.image_size={fitting}")
 
 
-def _problem(model: nn.Module, in_channels: int, height: int, width: int) -> str | None:
+def _problem(model: nn.Module, in_channels: int, *sides: int) -> str | None:
     # Not `state_dict`, which leaves out buffers that are not saved.
     state = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-    images = torch.empty(2, in_channels, height, width, device="meta")
+    images = torch.empty(2, in_channels, *sides, device="meta")
     training = model.training
     model.eval()
     try:

@@ -1,10 +1,11 @@
-"""Multilayer perceptron: linear layers with activations between them, on the pixels of an image in one row.
+"""Multilayer perceptron: linear layers with activations between them, on the numbers of a sample in one row.
 
 David E. Rumelhart, Geoffrey E. Hinton, Ronald J. Williams, "Learning representations by back-propagating errors",
 Nature 323, 1986. Norm and dropout are later additions; with twenty sigmoid layers it still shows vanishing gradients.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 
 from jaxtyping import Float
@@ -18,12 +19,12 @@ from zoo.ranges import PositiveInt, Probability
 
 
 class MLP(nn.Module):
-    """A classifier of flattened images.
+    """A classifier of rows of numbers: those of a table, or the pixels of an image.
 
     Args:
         num_classes: K, number of classes.
-        in_channels: C, channels of the images.
-        image_size: side of the images in pixels, or [height, width].
+        in_channels: C, channels of the images, or columns of the table.
+        image_size: side of the images in pixels, or [height, width]; [] for a table, whose rows have no sides.
         hidden_sizes: the width of each hidden layer, input to output; empty for a linear classifier.
         activation: a name that `make_activation` knows.
         norm: a name that `make_norm` knows, between each hidden linear layer and its activation.
@@ -49,8 +50,8 @@ class MLP(nn.Module):
         super().__init__()
         if any(size < 1 for size in hidden_sizes):
             raise ValueError(f"hidden_sizes {list(hidden_sizes)}: each must be at least 1; leave the layer out instead")
-        height, width = height_and_width(image_size)
-        sizes = [in_channels * height * width, *hidden_sizes]
+        sides = () if image_size in ([], ()) else height_and_width(image_size)
+        sizes = [math.prod((in_channels, *sides)), *hidden_sizes]
         self.hidden = nn.Sequential()
         for in_features, out_features in itertools.pairwise(sizes):
             layer = nn.Sequential(
@@ -64,8 +65,8 @@ class MLP(nn.Module):
         self.head = nn.Linear(sizes[-1], num_classes)
         initialize(self, init, activation)
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Logits of the images."""
+    def forward(self, x: Float[Tensor, "B C *sides"]) -> Float[Tensor, "B K"]:
+        """Logits of the samples."""
         x = x.flatten(start_dim=1)  # (B, C * H * W)
         x = self.hidden(x)  # (B, hidden)
         logits: Tensor = self.head(x)  # (B, K)

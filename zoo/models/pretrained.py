@@ -1,14 +1,17 @@
 """Load pretrained weights from a file, and say of every tensor what became of it."""
 
-import pickle
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
+from zoo.checkpoint import UnreadableFileError, load_file
+
+_SWITCHES = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
 # What DataParallel, a Lightning task and torch.compile put before the names of the model they wrap.
 WRAPPERS = ("module.", "model.", "_orig_mod.")
 
@@ -72,13 +75,24 @@ def load_weights(model: nn.Module, path: str | Path) -> LoadReport:
     return report
 
 
+@contextmanager
+def tensors_only() -> Iterator[None]:
+    """Keeps torch from running what stands in a file while another library loads it: torch's own switch."""
+    before = {name: os.environ.pop(name, None) for name in _SWITCHES}
+    os.environ[_SWITCHES[0]] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_SWITCHES[0])
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by name, without the prefixes of wrappers."""
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"weights {path}: cannot be read ({reason}); name a file of tensors by name") from error
+        content = load_file(path)
+    except UnreadableFileError as error:
+        raise ValueError(f"weights {path}: cannot be read ({error}); name a file of tensors by name") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
         remedy = "save them with torch.save(model.state_dict(), path)"

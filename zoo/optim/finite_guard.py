@@ -1,4 +1,4 @@
-"""Stops a run before the optimizer step that would put NaN or infinity into its weights, and says where they came from."""
+"""Refuses the optimizer step that would put NaN or infinity into the weights, and says where they came from."""
 
 import itertools
 import math

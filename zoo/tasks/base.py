@@ -23,11 +23,11 @@ from torchmetrics import Metric
 from zoo.batch import Batch
 from zoo.errors import TrainingStopped, explained_option
 from zoo.losses.penalties import l1_penalty
+from zoo.optim.finite_guard import FiniteGuard
 from zoo.optim.optimizers import build_optimizer, group_options, renew_options
 from zoo.optim.parameter_groups import decayed_parameters
 from zoo.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from zoo.seeds import counted_seed
-from zoo.optim.finite_guard import FiniteGuard
 from zoo.tasks.epoch_loop import batches_done
 from zoo.tasks.stage_metrics import StageMetrics
 
@@ -201,10 +201,8 @@ class Task(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what has been gathered since the epoch began, and since the last optimizer step."""
-        batches = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
-        within = (
-            batches % self.trainer.accumulate_grad_batches and not self.trainer.fit_loop.epoch_loop._is_training_done
-        )
+        loop = self.trainer.fit_loop.epoch_loop
+        within = batches_done(self.trainer) % self.trainer.accumulate_grad_batches and not loop._is_training_done
         gradients = {name: p.grad for name, p in self.named_parameters() if within and p.grad is not None}
         checkpoint["task"] = {
             "train_record": self.train_record.state(),

@@ -37,7 +37,8 @@ def out_of_memory(error: BaseException, *, trainer: Trainer, task: Task, data: D
     problem = f"out of memory with {tried} samples in a batch ({left:.2f} GB of {device} are free without them)"
     if tried == 1:
         return TrainingStopped(where, problem, "take a smaller model, or smaller samples")
-    return TrainingStopped(where, problem, f"set {where}={_fitting(tried, trainer, task, data)}, which fits")
+    fitting = f"{where}={_fitting(tried, trainer, task, data)}"
+    return TrainingStopped(where, problem, f"set {fitting}, which fits, with allow_changes=true where you resume")
 
 
 def _fitting(tried: int, trainer: Trainer, task: Task, data: Data) -> int:

@@ -29,3 +29,16 @@ def test_without_timm_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "timm", None)  # makes `import timm` fail
     with pytest.raises(ValueError, match="timm is not installed; run `make install EXTRAS=dev,timm`"):
         TimmClassifier(5, 1)
+
+
+@pytest.mark.parametrize("argument", ["checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"])
+def test_weights_come_by_one_way_only(argument: str) -> None:
+    with pytest.raises(ValueError, match="weights are not named in arguments; give pretrained="):
+        TimmClassifier(5, 1, arguments={argument: {"file": "weights.pth"}})
+
+
+@pytest.mark.parametrize("name", ["hf-hub:somebody/something", "local-dir:folder"])
+def test_no_model_is_read_from_elsewhere(name: str) -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(ValueError, match="unknown timm model"):
+        TimmClassifier(5, 1, name=name)

@@ -1,3 +1,8 @@
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -57,3 +62,67 @@ def test_an_unknown_argument_is_refused() -> None:
 def test_arguments_reach_the_builder() -> None:
     model = TorchvisionClassifier(5, 3, name="mobilenet_v2", arguments={"dropout": 0.7})
     assert [module.p for module in model.modules() if isinstance(module, nn.Dropout)] == [0.7]
+
+
+@pytest.mark.parametrize("argument", ["pretrained", "weights"])
+def test_weights_come_by_one_way_only(argument: str) -> None:
+    with pytest.raises(ValueError, match="weights are not named in arguments; give pretrained="):
+        TorchvisionClassifier(5, 3, arguments={argument: True})
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Torchvision's folder of weights, in which `squeezenet1_1` has those that are put there as "weights.pth"."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _put(cache: Path, content: object, monkeypatch: pytest.MonkeyPatch) -> Path:
+    torch.save(content, cache / "new")
+    digest = hashlib.sha256((cache / "new").read_bytes()).hexdigest()
+    path = (cache / "new").rename(cache / f"squeezenet1_1-{digest[:8]}.pth")
+    weights = models.SqueezeNet1_1_Weights.DEFAULT.value
+    monkeypatch.setattr(weights, "url", f"http://127.0.0.1:1/{path.name}")  # where nobody answers
+    return path
+
+
+def test_published_weights_in_the_cache_are_loaded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = models.squeezenet1_1()
+    _put(cache, source.state_dict(), monkeypatch)
+    model = TorchvisionClassifier(5, 3, name="squeezenet1_1", weights="DEFAULT")
+    assert torch.equal(model.network.features[0].weight, source.features[0].weight)
+
+
+def test_published_weights_that_were_damaged_are_not_loaded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _put(cache, models.squeezenet1_1().state_dict(), monkeypatch)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="cannot be downloaded"):
+        TorchvisionClassifier(5, 3, name="squeezenet1_1", weights="DEFAULT")
+    assert [file.name for file in cache.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("variable", ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_WEIGHTS_ONLY_LOAD"])
+def test_code_in_published_weights_is_not_run(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    path = _put(cache, Touch(tmp_path / "mark"), monkeypatch)
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(ValueError, match="hold more than tensors"):
+        TorchvisionClassifier(5, 3, name="squeezenet1_1", weights="DEFAULT")
+    assert not (tmp_path / "mark").exists() and os.environ[variable] == "1"
+    monkeypatch.delenv(variable)
+    torch.load(path, weights_only=False)  # as torchvision would
+    assert (tmp_path / "mark").exists()

@@ -1,13 +1,18 @@
 """Any image classifier of timm by its name: about a thousand more backbones, with the extra `zoo[timm]`."""
 
 from collections.abc import Mapping
+from pickle import UnpicklingError
 from typing import Any
 
 from torch import nn
 
 from zoo.layers.naming import unknown_name
 from zoo.models.cnn.wrapped import WrappedClassifier
+from zoo.models.pretrained import tensors_only
 from zoo.ranges import PositiveInt
+
+# Arguments by which timm would load a file that nobody has named as weights, or one of any address.
+_HIDDEN = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"}
 
 
 class TimmClassifier(WrappedClassifier):
@@ -36,6 +41,8 @@ class TimmClassifier(WrappedClassifier):
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
         tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+        if hidden := _HIDDEN & set(arguments or {}):
+            raise ValueError(f"timm {name}: weights are not named in arguments; give pretrained=, not {min(hidden)}")
         arguments = {"num_classes": num_classes, "in_chans": in_channels, **dict(arguments or {})}
         network = _build(tagged, pretrained=weights is not None, **arguments)
         super().__init__(network)
@@ -49,7 +56,10 @@ def _build(name: str, **arguments: Any) -> nn.Module:
     if not timm.is_model(name.partition(".")[0]):  # what follows the dot names pretrained weights
         raise unknown_name("timm model", name, timm.list_models())
     try:
-        network: nn.Module = timm.create_model(name, **arguments)
+        with tensors_only():
+            network: nn.Module = timm.create_model(name, **arguments)
+    except UnpicklingError as error:
+        raise ValueError(f"weights of timm {name} hold more than tensors; choose other weights") from error
     except (TypeError, RuntimeError) as error:
         raise ValueError(f"timm {name}: {error}; correct the arguments, or choose another model") from error
     except OSError as error:

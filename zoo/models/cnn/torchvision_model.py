@@ -1,13 +1,18 @@
 """Any image classifier of torchvision by its name, with or without its ImageNet weights."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import nn
 
+from zoo.download import fetch
 from zoo.layers.naming import unknown_name
 from zoo.models.cnn.wrapped import WrappedClassifier
+from zoo.models.pretrained import tensors_only
 from zoo.ranges import PositiveInt
 
 
@@ -19,7 +24,7 @@ class TorchvisionClassifier(WrappedClassifier):
         in_channels: C, channels of the images.
         name: such as "resnet18" or "efficientnet_b0"; `torchvision.models.list_models()` lists them.
         weights: None starts from random weights; "DEFAULT", or another name that torchvision gives such as
-            "IMAGENET1K_V1", downloads them.
+            "IMAGENET1K_V1", downloads them; the hash in the name of the file is compared each time.
         arguments: more arguments of torchvision's builder, such as {"dropout": 0.3}.
 
     Raises:
@@ -57,8 +62,16 @@ def _build(name: str, weights: str | None, arguments: dict[str, Any]) -> nn.Modu
         raise unknown_name(f"weights of torchvision {name}", weights, known)
     if weights is None and name in ("googlenet", "inception_v3"):
         arguments = {"init_weights": True, **arguments}  # they warn where it is left open
+    if hidden := {"pretrained", "weights"} & arguments.keys():
+        raise ValueError(f"torchvision {name}: weights are not named in arguments; give pretrained=, not {min(hidden)}")
     try:
-        network: nn.Module = models.get_model(name, weights=weights, **arguments)
+        if weights is not None:
+            _fetch(models.get_model_weights(name)[weights].url)
+        with tensors_only():
+            network: nn.Module = models.get_model(name, weights=weights, **arguments)
+    except UnpicklingError as error:
+        remedy = "set weights to null and load a file"
+        raise ValueError(f"weights {weights} of torchvision {name} hold more than tensors; {remedy}") from error
     except TypeError as error:
         raise ValueError(f"torchvision {name}: {error}; correct the arguments") from error
     except OSError as error:
@@ -71,6 +84,15 @@ def _build(name: str, weights: str | None, arguments: dict[str, Any]) -> nn.Modu
             if hasattr(network, auxiliary):
                 setattr(network, auxiliary, None)
     return network
+
+
+def _fetch(url: str) -> None:
+    """Puts a file of weights where torchvision looks for it; by itself it would not look at a file that is there."""
+    name = url.rpartition("/")[2]
+    digits = re.search(r"-([0-9a-f]{8,})\.", name)
+    if digits is None:
+        raise ValueError(f"{name} has no hash in its name; download it by hand and give its path")
+    fetch([url], Path(torch.hub.get_dir(), "checkpoints", name), checksum=f"sha256:{digits[1]}")
 
 
 def _replace_head(network: nn.Module, num_classes: int) -> None:
