@@ -15,7 +15,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
-class StoppedBySignal(SystemExit):  # noqa: N818  # it is an exit, not an error
+class StoppedBySignal(SystemExit):  # it is an exit, not an error
     """The end of a run that a signal asked for; the exit code is 128 plus the signal's number.
 
     Args:

@@ -1,15 +1,35 @@
 """The interface that every data module of the zoo keeps."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import length_hint
+from typing import Any, Literal, NamedTuple
 
 import lightning
+from torch import Tensor
 
 from zoo.batch import Batch
-from zoo.errors import OptionError
+from zoo.errors import OptionError, TrainingStopped
 
 Split = Literal["train", "val", "test"]
+Watch = Callable[[Iterable[Any], str, int], Iterable[Any]]  # goes through so many items of a kind and shows how far
+
+
+class BadSample(NamedTuple):
+    """A sample that cannot be used.
+
+    Attributes:
+        name: its file, file and row, or place in a split.
+        problem: what is wrong with it, with the value found.
+    """
+
+    name: str
+    problem: str
+
+
+def unwatched(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
+    """Goes through items and shows nothing."""
+    return items
 
 
 class DataModule(lightning.LightningDataModule):
@@ -19,6 +39,11 @@ class DataModule(lightning.LightningDataModule):
     """
 
     class_names: list[str]
+    batch_size: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first_labels_seen = set[Split]()
 
     @abstractmethod
     def setup(self, stage: str | None = None) -> None:
@@ -90,7 +115,23 @@ class DataModule(lightning.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Finishes a batch when Lightning has put it on the device."""
-        return self.prepare_batch(batch, train=self.trainer is not None and bool(self.trainer.training))
+        trainer = self.trainer
+        train = trainer is not None and bool(trainer.training)
+        if trainer is not None and not (train and "train" in self._first_labels_seen):
+            split: Split = "train" if train else "test" if trainer.testing else "val"
+            if split not in self._first_labels_seen:
+                self._check_first_labels(split, batch)
+        return self.prepare_batch(batch, train=train)
+
+    def _check_first_labels(self, split: Split, batch: Batch) -> None:
+        """Stops at a first batch with labels that would end in an index error, on a GPU in a failed assertion.
+
+        Raises:
+            TrainingStopped: a label is none of a class.
+        """
+        self._first_labels_seen.add(split)
+        for name, problem in self.bad_labels(split, batch):
+            raise TrainingStopped(name, problem, "correct it; `python -m zoo check` with the same options lists all")
 
     @abstractmethod
     def train_dataloader(self) -> Iterable[Batch]:
@@ -109,3 +150,50 @@ class DataModule(lightning.LightningDataModule):
         if self.trainer is None or not self.trainer.training:
             return 0
         return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+
+    def scan(self, watch: Watch = unwatched) -> Iterator[BadSample]:
+        """Looks at all of the data, as `python -m zoo check` does: by default at every batch of every split.
+
+        A module that can look closer, at each file or each row, does that first, before anything has been set up.
+
+        Args:
+            watch: what to go through long loops with.
+
+        Yields:
+            Each sample that cannot be used.
+
+        Raises:
+            RunError: the data cannot be read at all.
+        """
+        self.facts()
+        for split, loader in self.scan_loaders().items():
+            for batch in watch(loader, f"batches of {split}", length_hint(loader)):
+                yield from self.bad_labels(split, batch)
+                yield from self.bad_values(split, self.prepare_batch(batch, train=False))
+
+    def scan_loaders(self) -> dict[Split, Iterable[Batch]]:
+        """Returns the batches of each split to look at."""
+        loaders: dict[Split, Iterable[Batch]] = {"train": self.train_dataloader(), "val": self.val_dataloader()}
+        return loaders | ({"test": self.test_dataloader()} if self.has_test else {})
+
+    def bad_labels(self, split: Split, batch: Batch) -> Iterator[BadSample]:
+        """Yields the samples of a batch whose label is none of a class; of targets that are no classes, none."""
+        target, classes = batch.get("target"), len(getattr(self, "class_names", ()))
+        if not classes or not isinstance(target, Tensor) or target.ndim != 1 or target.is_floating_point():
+            return
+        for row in ((target < 0) | (target >= classes)).nonzero().flatten().tolist():
+            name = self.sample_name(split, int(batch["index"][row]))
+            yield BadSample(name, f"its label is {target[row]}, but the {classes} classes are 0 to {classes - 1}")
+
+    def bad_values(self, split: Split, batch: Batch) -> Iterator[BadSample]:
+        """Yields the samples of a finished batch that hold a value that is not finite."""
+        for key, values in batch.items():
+            if not isinstance(values, Tensor) or not values.is_floating_point():
+                continue
+            for row in (~values.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
+                name = self.sample_name(split, int(batch["index"][row]))
+                yield BadSample(name, f"its {key} holds NaN or infinity")
+
+    def summary(self) -> list[str]:
+        """Returns lines on what the data are, once `setup` has been called: by default the facts found."""
+        return [f"{name:<12} {value}" for name, value in self.found_facts().items()]

@@ -1,27 +1,37 @@
 """Image files to arrays of bytes: decoded no larger than needed, upright, cropped and resized in one step."""
 
 import random
+import stat
 import struct
+import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from zoo.seeds import counted_seed
 
-# What PIL raises over a file that is no image, or a damaged or an enormous one.
+# What PIL and its libraries raise over a file that is no image, or a damaged or an enormous one.
 UNREADABLE = (
     OSError,
     SyntaxError,
     ValueError,
     EOFError,
-    IndexError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
 )
+# No other: PIL would hand an EPS file to Ghostscript. AVIF is what many a .jpg of the web is.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF")
 MEND_OR_SKIP = "mend it, remove it, or set data.on_bad_sample=skip"
+MOST_BAD = 0.1  # share of samples that may be left out
 
 Box = tuple[float, float, float, float]
 _EXIF_ORIENTATION = 0x0112
@@ -35,6 +45,51 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """Opens an image file, which is not decoded yet, and keeps PIL's warnings of odd but harmless files to itself.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UNREADABLE: it is no file, or none of an image.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its other end
+        raise OSError("a folder" if path.is_dir() else "no regular file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with path.open("rb") as file:
+            try:
+                image = Image.open(file, formats=FORMATS)
+            except UnidentifiedImageError:
+                file.seek(0)
+                raise OSError(_no_image(file.read(64))) from None
+            with image:
+                yield image
+
+
+def _no_image(start: bytes) -> str:
+    """Returns what a file seems to be that is no image."""
+    if not start:
+        return "the file is empty"
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "it is a web page"
+    readable = start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start)
+    return "it is text" if readable else f"no image begins with the bytes {start[:8].hex(' ')}"
+
+
+def reason(error: BaseException) -> str:
+    """Returns why an image cannot be read, in a few words without its path."""
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more pixels than the {2 * (Image.MAX_IMAGE_PIXELS or 0):,} that are safe to decode"
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
 
 
 def centre_box(width: int, height: int, size: Sequence[int], share: float) -> Box:
@@ -74,7 +129,15 @@ def random_box(width: int, height: int, size: Sequence[int], min_share: float, c
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Returns width and height once the image is turned as its EXIF orientation says."""
     width, height = image.size
-    return (height, width) if image.getexif().get(_EXIF_ORIENTATION) in _TURNED else (width, height)
+    return (height, width) if _orientation(image) in _TURNED else (width, height)
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """Returns the EXIF orientation; where the EXIF data are damaged there is none, but the image may be whole."""
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION)
+    except (*UNREADABLE, TypeError, AttributeError):
+        return None
 
 
 def decode(image: Image.Image, box: Box, size: Sequence[int], in_channels: int) -> np.ndarray:
@@ -97,7 +160,7 @@ def decode(image: Image.Image, box: Box, size: Sequence[int], in_channels: int) 
     # A JPEG is decoded at a half, a quarter or an eighth of its size if the box still has the pixels that are needed.
     shrink = max(1.0, min((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0]))
     image.draft(mode, (int(-(-image.width // shrink)), int(-(-image.height // shrink))))
-    orientation = image.getexif().get(_EXIF_ORIENTATION)
+    orientation = _orientation(image)
     image = to_mode(image, mode)
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])

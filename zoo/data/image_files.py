@@ -7,18 +7,26 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from zoo.batch import Batch
-from zoo.data.decode import MEND_OR_SKIP, UNREADABLE, centre_box, decode, random_box, upright_size
+from zoo.data.decode import (
+    MEND_OR_SKIP,
+    MOST_BAD,
+    UNREADABLE,
+    centre_box,
+    decode,
+    opened,
+    random_box,
+    reason,
+    upright_size,
+)
 from zoo.data.loader import EpochLoader
 from zoo.data.order import Order
+from zoo.data.workers import batches_of, outlive_one_signal
 from zoo.errors import TrainingStopped
 
 log = logging.getLogger(__name__)
-
-_MOST_BAD = 0.1
 
 Key = tuple[int, int]  # row in the split, epoch
 Decoded = tuple[np.ndarray | None, str, int, int]  # pixels or None, what is wrong with them, label, row
@@ -57,7 +65,7 @@ class ImageFiles(Dataset[Decoded]):
     def __getitem__(self, key: Key) -> Decoded:
         row, epoch = key
         try:
-            with Image.open(self.files[row]) as image:
+            with opened(self.files[row]) as image:
                 width, height = upright_size(image)
                 if self.min_crop is None:
                     box = centre_box(width, height, self.size, self.center_crop)
@@ -65,7 +73,7 @@ class ImageFiles(Dataset[Decoded]):
                     box = random_box(width, height, self.size, self.min_crop, ("crop", self.seed, epoch, row))
                 return decode(image, box, self.size, self.in_channels), "", self.labels[row], row
         except UNREADABLE as error:
-            return None, str(error), self.labels[row], row
+            return None, reason(error), self.labels[row], row
 
 
 def collate(samples: Sequence[Decoded]) -> dict[str, Any]:
@@ -76,7 +84,7 @@ def collate(samples: Sequence[Decoded]) -> dict[str, Any]:
         "input": torch.from_numpy(np.stack(pixels)) if good else torch.empty(0),
         "target": torch.tensor(labels, dtype=torch.long),
         "index": torch.tensor(rows, dtype=torch.long),
-        "bad": [(row, reason) for pixels, reason, _, row in samples if pixels is None],
+        "bad": [(row, problem) for pixels, problem, _, row in samples if pixels is None],
     }
 
 
@@ -123,12 +131,13 @@ class FilesLoader(EpochLoader[Batch]):
             collate_fn=collate,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
+            worker_init_fn=outlive_one_signal,
         )
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self.decoding:
-            for row, reason in batch.pop("bad"):
-                self._report(row, reason)
+        for batch in batches_of(self.decoding):
+            for row, problem in batch.pop("bad"):
+                self._report(row, problem)
             if len(batch["index"]):
                 yield batch
 
@@ -141,7 +150,7 @@ class FilesLoader(EpochLoader[Batch]):
     def _iterator(self, iterator: Any) -> None:
         self.decoding._iterator = iterator
 
-    def _report(self, row: int, reason: str) -> None:
+    def _report(self, row: int, problem: str) -> None:
         """Ends the run over an image that cannot be decoded, or warns of it once.
 
         Raises:
@@ -149,11 +158,11 @@ class FilesLoader(EpochLoader[Batch]):
         """
         file = str(self.images.files[row])
         if self.on_bad_sample == "error":
-            raise TrainingStopped(file, f"cannot be decoded ({reason})", MEND_OR_SKIP)
+            raise TrainingStopped(file, f"cannot be decoded ({problem})", MEND_OR_SKIP)
         if row in self.bad_rows:
             return
-        log.warning("left out %s, which cannot be decoded (%s)", file, reason)
+        log.warning("left out %s, which cannot be decoded (%s)", file, problem)
         self.bad_rows.add(row)
-        if len(self.bad_rows) > _MOST_BAD * len(self.images):
-            problem = f"{len(self.bad_rows)} of {len(self.images)} images cannot be decoded, the last for {reason}"
-            raise TrainingStopped(file, problem, "look at the files that were warned of")
+        if len(self.bad_rows) > MOST_BAD * len(self.images):
+            total = f"{len(self.bad_rows)} of {len(self.images)} images cannot be decoded, the last for {problem}"
+            raise TrainingStopped(file, total, "look at the files that were warned of")

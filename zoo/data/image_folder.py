@@ -1,7 +1,7 @@
 """A user's own images: a folder a class, decoded by worker processes while the model trains."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from zoo.data.augment import BatchAugment
-from zoo.data.base import Split
+from zoo.data.base import BadSample, Split, Watch, unwatched
 from zoo.data.decode import MEND_OR_SKIP
 from zoo.data.image_files import FilesLoader, ImageFiles
 from zoo.data.image_scan import class_names, readable, scan
 from zoo.data.images import ImageData
-from zoo.data.order import Order, complement, generator, stratified
+from zoo.data.order import Order, generator
 from zoo.data.pixels import channel_statistics
 from zoo.errors import DataError, OptionError
 from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
@@ -103,23 +103,37 @@ class ImageFolder(ImageData):
         """Finds the images of each split, looks at each file and numbers the classes."""
         if self.in_channels not in (1, 3):
             raise OptionError("data.in_channels", f"{self.in_channels} asked of image files", "set 3, or 1 for grey")
-        if self.root is None:
-            raise OptionError("data.root", "no folder of images given", "add data.root=FOLDER")
-        found = scan(self.root, fewest_classes=1 if self.evaluation_only else 2)
+        root, found = self._found()
         self.class_names = class_names(found)
         self.files, labels = {}, {}
         for split, classes in found.items():
             if unknown := sorted(set(classes) - set(self.class_names)):
                 problem = f"classes {', '.join(unknown)} of {split} are not in train"
-                raise DataError(str(self.root), problem, "add them to train or remove them")
+                raise DataError(str(root), problem, "add them to train or remove them")
             labelled = [(path, name) for name in sorted(classes) for path in classes[name]]
             labelled = readable(labelled, self.on_bad_sample)
             if missing := sorted(set(classes) - {name for _, name in labelled}):
-                raise DataError(str(self.root), f"no readable image of {missing[0]} in {split}", "add some")
+                raise DataError(str(root), f"no readable image of {missing[0]} in {split}", "add some")
             self.files[split] = [path for path, _ in labelled]
             labels[split] = torch.tensor([self.class_names.index(name) for _, name in labelled])
-        self._split_off(labels, nested=(self.root / "train").is_dir())
+        self._split_off(labels, nested=(root / "train").is_dir())
         return labels
+
+    def _found(self) -> tuple[Path, dict[str, dict[str, list[Path]]]]:
+        """Returns the folder, and its files by split and class; does not look into them."""
+        if self.root is None:
+            raise OptionError("data.root", "no folder of images given", "add data.root=FOLDER")
+        return self.root, scan(self.root, fewest_classes=1 if self.evaluation_only else 2)
+
+    def scan(self, watch: Watch = unwatched) -> Iterator[BadSample]:
+        """Decodes every file completely; if all are whole, looks at the batches."""
+        from zoo.data.image_check import problems  # torchvision is not imported for a run
+
+        _, found = self._found()
+        files = [path for classes in found.values() for paths in classes.values() for path in paths]
+        looked_at = watch(zip(files, problems(files, self.num_workers), strict=True), "images", len(files))
+        bad = [BadSample(str(path), problem) for path, problem in looked_at if problem]
+        yield from bad or super().scan(watch)
 
     def _split_off(self, labels: dict[str, Tensor], *, nested: bool) -> None:
         """Splits test, then validation images off the training images where they have no folder of their own."""
@@ -127,25 +141,12 @@ class ImageFolder(ImageData):
             self.files, labels["test"] = {"test": self.files["train"]}, labels.pop("train")
         if "train" not in labels:
             return
-        rows = torch.arange(len(labels["train"]))
         fraction = self.test_fraction if self.test_fraction is not None else 0.0 if nested else 0.15
-        if "test" not in labels and fraction:
-            draw = generator("test split", self.split_seed)
-            test = stratified(labels["train"], round(fraction * len(rows)), draw)
-            self._take("test", test, labels)
-            rows = complement(test, len(rows))
-        if "val" not in labels:
-            train, val = self.split_train(labels["train"][rows])
-            self._take("val", rows[val], labels)
-            rows = rows[train]
-        elif self.train_samples is not None:
-            rows = rows[self.train_subset(labels["train"][rows])]
-        self._take("train", rows, labels)
-
-    def _take(self, split: str, rows: Tensor, labels: dict[str, Tensor]) -> None:
-        """Makes a split of some of the training images."""
-        self.files[split] = [self.files["train"][row] for row in rows.tolist()]
-        labels[split] = labels["train"][rows]
+        files, targets = self.files["train"], labels["train"]
+        parts = self.split_off(targets, has_val="val" in labels, has_test="test" in labels, test_fraction=fraction)
+        for split, rows in parts.items():
+            self.files[split] = [files[row] for row in rows.tolist()]
+            labels[split] = targets[rows]
 
     def check_training(self) -> None:
         """Asks for training images, and enough of them for a batch.
@@ -193,8 +194,7 @@ class ImageFolder(ImageData):
 
     def sample_name(self, split: Split, index: int) -> str:
         """Returns the file, relative to the root."""
-        assert self.root is not None
-        return str(self.files[split][index].relative_to(self.root))
+        return str(self.files[split][index].relative_to(self.root or ""))
 
     def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> FilesLoader:
         """Returns batches of a split that worker processes decode."""

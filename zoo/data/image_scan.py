@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
-
-from zoo.data.decode import MEND_OR_SKIP, UNREADABLE
+from zoo.data.decode import MEND_OR_SKIP, MOST_BAD, UNREADABLE, opened, reason
 from zoo.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -17,6 +15,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _JPEG_END = b"\xff\xd9"
 _TAIL = 4096
+_MOST_NAMED = 5
 
 
 def scan(root: Path, *, fewest_classes: int = 2) -> dict[str, dict[str, list[Path]]]:
@@ -60,13 +59,28 @@ def class_names(found: dict[str, dict[str, list[Path]]]) -> list[str]:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError as error:
+        raise _closed(error) from error
 
 
 def _images(folder: Path) -> list[Path]:
-    """Finds images at any depth, hidden ones aside."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    """Finds images at any depth, hidden ones aside: all that is named like one, were it a folder or a broken link."""
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        names = (name for name in (*folders, *files) if not name.startswith("."))
+        found += (Path(place, name) for name in names if Path(name).suffix.lower() in SUFFIXES)
+    return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise _closed(error) from error
+
+
+def _closed(error: OSError) -> DataError:
+    return DataError(str(error.filename), f"cannot be listed ({error.strerror})", "make it readable, or remove it")
 
 
 def readable(labelled: Sequence[tuple[Path, str]], on_bad_sample: Literal["error", "skip"]) -> list[tuple[Path, str]]:
@@ -77,7 +91,7 @@ def readable(labelled: Sequence[tuple[Path, str]], on_bad_sample: Literal["error
         on_bad_sample: "skip" to leave images out.
 
     Raises:
-        DataError: an image is refused, but not to be left out.
+        DataError: images are refused, but not to be left out, or too many would be.
     """
     good, bad = [], []
     for path, name in labelled:
@@ -85,11 +99,18 @@ def readable(labelled: Sequence[tuple[Path, str]], on_bad_sample: Literal["error
             check_file(path)
             good.append((path, name))
         except UNREADABLE as error:
-            if on_bad_sample == "error":
-                raise DataError(str(path), f"cannot be read as an image ({error})", MEND_OR_SKIP) from error
-            bad.append(path)
-    if bad:
-        log.warning("left out %d unreadable of %d images: %s", len(bad), len(labelled), ", ".join(map(str, bad[:5])))
+            bad.append((path, reason(error)))
+    if not bad:
+        return good
+    listed = ", ".join(f"{path} ({problem})" for path, problem in bad[1:_MOST_NAMED])
+    more = f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
+    others = f", nor {listed}{more}" if listed else ""
+    if on_bad_sample == "error":
+        raise DataError(str(bad[0][0]), f"cannot be read as an image ({bad[0][1]}){others}", MEND_OR_SKIP)
+    if len(bad) > MOST_BAD * len(labelled):
+        problem = f"cannot be read as an image ({bad[0][1]}){others}: {len(bad)} of {len(labelled)}"
+        raise DataError(str(bad[0][0]), problem, f"mend or remove them: more than {MOST_BAD:.0%} are not left out")
+    log.warning("left out %d unreadable of %d images: %s (%s)%s", len(bad), len(labelled), bad[0][0], bad[0][1], others)
     return good
 
 
@@ -102,10 +123,12 @@ def check_file(path: Path) -> None:
     Raises:
         UNREADABLE: it is no image, or a damaged one.
     """
-    with path.open("rb") as file, Image.open(file) as image:
+    with opened(path) as image:
         if image.format not in ("JPEG", "MPO"):
             image.verify()
             return
+        file = image.fp
+        assert file is not None
         header = file.tell()  # before it a thumbnail may have an end of its own
         file.seek(max(header, file.seek(0, os.SEEK_END) - _TAIL))
         if _JPEG_END not in file.read():

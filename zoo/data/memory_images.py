@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
-import torch
-from torch import Tensor
+from torch import Tensor, uint8
 
 from zoo.data.augment import BatchAugment
 from zoo.data.base import Split
@@ -14,6 +13,7 @@ from zoo.data.images import ImageData
 from zoo.data.loader import BatchLoader
 from zoo.data.order import Order
 from zoo.data.pixels import channel_statistics, resize, to_channels
+from zoo.errors import DataError
 from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
 
 
@@ -95,6 +95,8 @@ class MemoryImages(ImageData):
         """Reads, converts and splits the images."""
         splits = self.source.load()
         self.class_names = list(self.source.class_names)
+        for split, (images, labels) in splits.items():
+            _check(split, images, labels, len(self.class_names))
         images, labels = splits.pop("train")
         train, val = self.split_train(labels)
         self.images = {"train": images.index_select(0, train), "val": images.index_select(0, val)}
@@ -125,13 +127,21 @@ class MemoryImages(ImageData):
 
     def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> BatchLoader:
         """Returns batches cut from the tensors of a split."""
-        root = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
-        return BatchLoader(
-            self.images[split],
-            self.labels[split],
-            order=order,
-            batch_size=batch_size,
-            drop_last=train,
-            start=self.batches_trained if train else lambda: 0,
-            device=root if self.device_cache and root.type == "cuda" else "cpu",
-        )
+        images = self.images[split]
+        return self.cut_batches(images, split, order, batch_size, train=train, device_cache=self.device_cache)
+
+
+def _check(split: str, images: Tensor, labels: Tensor, num_classes: int) -> None:
+    """Refuses what a source has loaded before it ends in an error of an index or a type.
+
+    Raises:
+        DataError: images or labels are not what `ImageSource` promises.
+    """
+    if images.dtype != uint8 or images.ndim != 4 or len(images) != len(labels) or not len(labels):
+        problem = f"{images.dtype} images {tuple(images.shape)} with {len(labels)} labels"
+        raise DataError(f"data.source ({split})", problem, "give uint8 images (N, C, H, W) and a label for each")
+    wrong = ((labels < 0) | (labels >= num_classes)).nonzero().flatten().tolist()
+    if wrong:
+        more = f", and {len(wrong) - 1} more labels are wrong" if wrong[1:] else ""
+        problem = f"its label is {labels[wrong[0]]}, but the {num_classes} classes are 0 to {num_classes - 1}{more}"
+        raise DataError(f"{split}[{wrong[0]}]", problem, "correct the labels of data.source, or its class_names")

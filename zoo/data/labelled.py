@@ -1,0 +1,236 @@
+"""Data with one class a sample: the splits, facts and loaders that images, tables and their like share."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.batch import Batch
+from zoo.data.base import DataModule, Split
+from zoo.data.loader import BatchLoader, EpochLoader
+from zoo.data.order import (
+    Order,
+    SequentialOrder,
+    ShuffledOrder,
+    complement,
+    generator,
+    rank_and_world_size,
+    stratified,
+)
+from zoo.errors import DataError, OptionError
+from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
+
+_MOST_CLASSES_SHOWN = 30
+
+
+class LabelledData(DataModule):
+    """Splits, facts and loaders of samples that have one class each, whatever the samples are.
+
+    A split that the data do not bring is cut off the training split, stratified by class, by `split_seed` alone.
+
+    Args:
+        batch_size: samples in a training batch of one process.
+        eval_batch_size: samples in an evaluation batch, None for `batch_size`.
+        val_fraction: share of the training samples that are held out for validation.
+        split_seed: decides which samples are held out, and which `train_samples` are taken.
+        seed: decides order and augmentation.
+        train_samples: how many training samples to use, stratified by class; None for all.
+        num_classes: fact that is checked against the data; None to leave it to them.
+    """
+
+    def __init__(
+        self,
+        *,
+        batch_size: PositiveInt = 64,
+        eval_batch_size: PositiveInt | None = None,
+        val_fraction: Fraction = 0.1,
+        split_seed: NonNegativeInt = 0,
+        seed: NonNegativeInt = 0,
+        train_samples: PositiveInt | None = None,
+        num_classes: PositiveInt | None = None,
+    ) -> None:
+        super().__init__()
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.val_fraction, self.split_seed, self.train_samples = val_fraction, split_seed, train_samples
+        self.seed, self.num_classes = seed, num_classes
+        self.labels: dict[str, Tensor] = {}
+        self._order: Order | None = None
+
+    @abstractmethod
+    def load(self) -> dict[str, Tensor]:
+        """Reads the data, sets `class_names` and what else is found, and returns the labels of each split."""
+
+    @abstractmethod
+    def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> EpochLoader[Batch]:
+        """Returns batches of a split as loaded, not finished yet."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Loads the splits, the first time it is called.
+
+        Raises:
+            OptionError: an option does not fit the data.
+            DataError: the data cannot be used.
+        """
+        if not self.labels:
+            self.labels = self.load()
+
+    def check_training(self) -> None:
+        """Asks for training samples, and enough of them for a batch.
+
+        Raises:
+            DataError: there are none.
+            OptionError: the samples do not fill one batch of every process.
+        """
+        if "train" not in self.labels:
+            remedy = "give data with a training split, and leave data.evaluation_only false"
+            raise DataError("data", "no samples to train on", remedy)
+        available, processes = len(self.labels["train"]), rank_and_world_size()[1]
+        if self.batch_size * processes > available:
+            asked = f"{self.batch_size} asked" + (f" by each of {processes} processes" if processes > 1 else "")
+            problem = f"{asked}, but only {available} training samples"
+            raise OptionError("data.batch_size", problem, f"lower it to at most {available // processes}")
+
+    def split_train(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Splits training rows into those to train on and those held out, both ascending.
+
+        Raises:
+            OptionError: one of the parts would be empty.
+        """
+        total = len(labels)
+        count = round(self.val_fraction * total)
+        if not 0 < count < total:
+            left = "validation" if count == 0 else "training"
+            problem = f"{self.val_fraction:g} of {total} samples leaves none for {left}"
+            raise OptionError("data.val_fraction", problem, "set it between 0 and 1, such as 0.1")
+        val = stratified(labels, count, generator("validation split", self.split_seed))
+        train = complement(val, total)
+        return train[self.train_subset(labels[train])], val
+
+    def train_subset(self, labels: Tensor) -> Tensor:
+        """Returns the rows of the training split to use, ascending.
+
+        Raises:
+            OptionError: more are asked than there are.
+        """
+        if self.train_samples is None:
+            return torch.arange(len(labels))
+        if self.train_samples > len(labels):
+            problem = f"{self.train_samples} asked, but only {len(labels)} training samples"
+            raise OptionError("data.train_samples", problem, "lower it, or set null for all")
+        return stratified(labels, self.train_samples, generator("training subset", self.split_seed))
+
+    def split_off(
+        self, labels: Tensor, *, has_val: bool = False, has_test: bool = False, test_fraction: float = 0.0
+    ) -> dict[str, Tensor]:
+        """Splits test, then validation samples off the training samples, where they have no samples of their own.
+
+        Args:
+            labels: of all that is not of another split already, (N,).
+            has_val: whether there is a validation split.
+            has_test: whether there is a test split.
+            test_fraction: share of the samples for testing, 0 for none.
+
+        Returns:
+            Rows by split, ascending.
+        """
+        rows, parts = torch.arange(len(labels)), dict[str, Tensor]()
+        if not has_test and test_fraction:
+            draw = generator("test split", self.split_seed)
+            parts["test"] = stratified(labels, round(test_fraction * len(rows)), draw)
+            rows = complement(parts["test"], len(rows))
+        if not has_val:
+            train, val = self.split_train(labels[rows])
+            parts["val"], rows = rows[val], rows[train]
+        elif self.train_samples is not None:
+            rows = rows[self.train_subset(labels[rows])]
+        return {"train": rows, **parts}
+
+    def given_facts(self) -> dict[str, Any]:
+        """Returns the facts given, where the data decide."""
+        return {"num_classes": self.num_classes}
+
+    def found_facts(self) -> dict[str, Any]:
+        """Returns the number of classes and the preprocessing."""
+        return {"num_classes": len(self.class_names), **self.preprocessing()}
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test split."""
+        return "test" in self.labels
+
+    def align_classes(self, class_names: Sequence[str]) -> None:
+        """Renumbers the targets by name, so that a model trained on other data can be evaluated on these.
+
+        Args:
+            class_names: the model's classes in its order; the data may have fewer.
+
+        Raises:
+            DataError: the data have classes that the model does not know.
+        """
+        self.prepare_data()
+        self.setup()
+        if unknown := [name for name in self.class_names if name not in class_names]:
+            problem = f"classes {', '.join(unknown)} are not among the checkpoint's {', '.join(class_names)}"
+            raise DataError(self.place_of_class(unknown[0]), problem, "rename them, or leave them out")
+        places = torch.tensor([list(class_names).index(name) for name in self.class_names])
+        self.labels = {split: places[labels] for split, labels in self.labels.items()}
+        self.class_names = list(class_names)
+
+    def place_of_class(self, name: str) -> str:
+        """Returns where the data have a class, for errors."""
+        return "data"
+
+    def train_dataloader(self) -> EpochLoader[Batch]:
+        """Returns the batches of a training epoch, in an order that is a function of (seed, epoch)."""
+        self.check_training()
+        samples = len(self.labels["train"])
+        overfit = getattr(self.trainer, "overfit_batches", 0) > 0
+        self._order = SequentialOrder(samples) if overfit else ShuffledOrder(samples, self.seed)
+        return self.loader("train", self._order, self.batch_size, train=True)
+
+    def val_dataloader(self) -> EpochLoader[Batch]:
+        """Returns the batches of the validation split."""
+        return self._evaluation_loader("val")
+
+    def test_dataloader(self) -> EpochLoader[Batch]:
+        """Returns the batches of the test split."""
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, split: Split) -> EpochLoader[Batch]:
+        if split not in self.labels:
+            raise DataError("data", f"there is no {split} split", f"ask for {' or '.join(self.labels)}")
+        order = SequentialOrder(len(self.labels[split]))
+        return self.loader(split, order, self.eval_batch_size, train=False)
+
+    def cut_batches(
+        self, inputs: Tensor, split: Split, order: Order, batch_size: int, *, train: bool, device_cache: bool
+    ) -> BatchLoader:
+        """Returns a loader of samples that are in memory, kept on the GPU that trains if `device_cache` says so."""
+        root = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
+        return BatchLoader(
+            inputs,
+            self.labels[split],
+            order=order,
+            batch_size=batch_size,
+            drop_last=train,
+            start=self.batches_trained if train else lambda: 0,
+            device=root if device_cache and root.type == "cuda" else "cpu",
+        )
+
+    def scan_loaders(self) -> dict[Split, Iterable[Batch]]:
+        """Returns the batches of each split in order, so that no sample is left out and none augmented."""
+        splits: tuple[Split, ...] = ("train", "val", "test")
+        return {split: self._evaluation_loader(split) for split in splits if split in self.labels}
+
+    def summary(self) -> list[str]:
+        """Returns lines on the size of each split, the samples of each class and the facts that are no lists."""
+        lines = [f"{split:<12} {len(labels):,} samples" for split, labels in self.labels.items()]
+        counts = sum(labels.bincount(minlength=len(self.class_names)) for labels in self.labels.values())
+        assert isinstance(counts, Tensor)
+        named = [f"{name} {count:,}" for name, count in zip(self.class_names, counts.tolist(), strict=True)]
+        if (more := len(named) - _MOST_CLASSES_SHOWN) > 0:
+            named = [*named[:_MOST_CLASSES_SHOWN], f"and {more} more"]
+        facts = [f"{name:<12} {fact}" for name, fact in self.preprocessing().items() if not isinstance(fact, list)]
+        return [*lines, f"{'classes':<12} {len(self.class_names)}: {', '.join(named)}", *facts]
