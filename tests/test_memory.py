@@ -23,18 +23,22 @@ from zoo.memory import (
 )
 
 CPU = torch.device("cpu")
-FORK = multiprocessing.get_context("fork")
+FRESH = multiprocessing.get_context("forkserver")
 
 
 def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Returns what a function gives in a process of its own, whose limits and peaks are not those of the tests."""
-    receiver, sender = FORK.Pipe(duplex=False)
-    child = FORK.Process(target=lambda: sender.send(function(*arguments)))
+    """Returns what a function gives in a fresh process, whose limits, peaks and heap are not those of the tests."""
+    receiver, sender = FRESH.Pipe(duplex=False)
+    child = FRESH.Process(target=answer, args=(sender, function, arguments))
     child.start()
     sender.close()
     result = receiver.recv()
     child.join()
     return result
+
+
+def answer(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    sender.send(function(*arguments))
 
 
 def limit(number: int, line: str, room: int) -> None:
@@ -71,67 +75,71 @@ def test_other_errors_are_not_of_memory(error: Exception | None) -> None:
 LIMITS = [(resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")]
 
 
+def fill_under_limit(number: int, line: str) -> tuple[int, int, bool]:
+    limit(number, line, 300_000_000)
+    left = available_memory(CPU)
+    kept = torch.zeros(int(left * 0.9), dtype=torch.uint8)
+    try:
+        kept = torch.cat([kept, torch.zeros(int(left * 0.2), dtype=torch.uint8)])
+    except RuntimeError as error:
+        return left, available_memory(CPU), is_out_of_memory(error)
+    return left, left, False
+
+
 @pytest.mark.parametrize(("number", "line"), LIMITS)
 def test_a_limit_of_the_process_bounds_what_is_available(number: int, line: str) -> None:
-    def measured() -> tuple[int, int, bool]:
-        limit(number, line, 300_000_000)
-        left = available_memory(CPU)
-        kept = torch.zeros(int(left * 0.9), dtype=torch.uint8)
-        try:
-            kept = torch.cat([kept, torch.zeros(int(left * 0.2), dtype=torch.uint8)])
-        except RuntimeError as error:
-            return left, available_memory(CPU), is_out_of_memory(error)
-        return left, left, False
-
-    left, rest, refused = in_child(measured)
+    left, rest, refused = in_child(fill_under_limit, number, line)
     assert left >= 290e6  # what the tests before it freed comes on top
     assert rest < 0.15 * left
     assert refused
 
 
-def test_what_would_be_killed_becomes_an_error() -> None:
-    def refused() -> list[bool]:
-        before = resource.getrlimit(resource.RLIMIT_DATA)
-        most = available_memory(CPU) // 500_000_000 + 2
-        kept: list[torch.Tensor] = []
-        found = False
-        with limited_memory(CPU):
-            try:
-                for _ in range(most):  # without touching it, so that a test that fails harms nobody
-                    kept.append(torch.empty(500_000_000, dtype=torch.uint8))
-            except RuntimeError as error:
-                found = is_out_of_memory(error)
-        return [found, resource.getrlimit(resource.RLIMIT_DATA) == before]
+def ask_for_more() -> list[bool]:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    most = available_memory(CPU) // 500_000_000 + 2
+    kept: list[torch.Tensor] = []
+    found = False
+    with limited_memory(CPU):
+        try:
+            for _ in range(most):  # without touching it, so that a test that fails harms nobody
+                kept.append(torch.empty(500_000_000, dtype=torch.uint8))
+        except RuntimeError as error:
+            found = is_out_of_memory(error)
+    return [found, resource.getrlimit(resource.RLIMIT_DATA) == before]
 
-    assert in_child(refused) == [True, True]
+
+def test_what_would_be_killed_becomes_an_error() -> None:
+    assert in_child(ask_for_more) == [True, True]
+
+
+def free_and_look() -> tuple[int, int]:
+    keep_freed_memory()
+    limit(resource.RLIMIT_AS, "VmSize", 500_000_000)
+    before = available_memory(CPU)
+    blocks = [torch.ones(10_000_000, dtype=torch.uint8) for _ in range(30)]
+    top = torch.ones(1000)
+    blocks.clear()
+    return before, available_memory(CPU) + top.nbytes
 
 
 def test_freed_memory_that_is_kept_counts_in_part() -> None:
-    def measured() -> tuple[int, int]:
-        keep_freed_memory()
-        limit(resource.RLIMIT_AS, "VmSize", 500_000_000)
-        before = available_memory(CPU)
-        blocks = [torch.ones(10_000_000, dtype=torch.uint8) for _ in range(30)]
-        top = torch.ones(1000)
-        blocks.clear()
-        return before, available_memory(CPU) + top.nbytes
-
-    before, after = in_child(measured)
+    before, after = in_child(free_and_look)
     assert 0.6 * before < after <= 1.01 * before
 
 
-def test_the_peak_is_counted_anew() -> None:
-    def measured() -> list[int]:
-        peaks = []
-        for size in (300_000_000, 100_000_000):
-            give_back_memory()
-            reset_peak_memory()
-            start = peak_resident_memory() - resident_memory()
-            torch.ones(size, dtype=torch.uint8)
-            peaks += [start, peak_resident_memory() - resident_memory()]
-        return peaks
+def peaks_of_two() -> list[int]:
+    peaks = []
+    for size in (300_000_000, 100_000_000):
+        give_back_memory()
+        reset_peak_memory()
+        start = peak_resident_memory() - resident_memory()
+        torch.ones(size, dtype=torch.uint8)
+        peaks += [start, peak_resident_memory() - resident_memory()]
+    return peaks
 
-    nothing, large, nothing_again, small = in_child(measured)
+
+def test_the_peak_is_counted_anew() -> None:
+    nothing, large, nothing_again, small = in_child(peaks_of_two)
     assert max(nothing, nothing_again) < 20e6
     assert 280e6 < large < 350e6
     assert 80e6 < small < 150e6

@@ -34,7 +34,7 @@ from zoo.config.run_directory import run_directory
 from zoo.config.secrets import public
 from zoo.data.base import DataModule
 from zoo.download import local_file
-from zoo.errors import OptionError, explained_option
+from zoo.errors import OptionError, StorageError, explained_option
 from zoo.layers.naming import importable
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
@@ -110,12 +110,23 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     loggers = build_each(cfg.logger, "logger", save_dir=cfg.output_dir)
     watch = WatchRanks(lambda: resume_command(output_dir))
     trainer = build_trainer(cfg, [record, watch, *_callbacks(cfg)], loggers=loggers, saved=saved)
+    # Now: Lightning does so only once a checkpoint was loaded, whose digits get lost, and an average was set up.
+    trainer.precision_plugin.convert_module(task)
     drop_empty_hooks(trainer.callbacks, task)  # type: ignore[attr-defined]
     if trainer.is_global_zero:
-        OmegaConf.save(OmegaConf.create(config), output_dir / "config.yaml")
-        note_job(cfg.paths.logs_dir, output_dir)
-        save_overrides(output_dir, _overrides())
+        _write_options(output_dir, config, logs_dir=cfg.paths.logs_dir)
     return Run(data, task, trainer, record, output_dir, saved.path if saved else None)
+
+
+def _write_options(output_dir: Path, config: dict[str, Any], *, logs_dir: str) -> None:
+    overrides = _overrides()
+    try:
+        OmegaConf.save(OmegaConf.create(config), output_dir / "config.yaml")
+        note_job(logs_dir, output_dir, overrides)
+        save_overrides(output_dir, overrides)
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror})"
+        raise StorageError(str(output_dir), problem, "make room or choose another output_dir") from error
 
 
 def _overrides() -> list[str]:

@@ -8,6 +8,7 @@ This is the one place that unpickles tensors, always with `weights_only=True`.
 import hashlib
 import os
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -128,6 +129,7 @@ def _rotate(path: Path, keep: int) -> None:
             try:
                 os.link(path, linked)
                 linked.replace(target)
+                linked.unlink(missing_ok=True)  # it stays where both are one file, after a kill at this place
             except OSError:  # a file system without links
                 path.replace(target)
         elif newer.exists():
@@ -182,8 +184,11 @@ def load_file(path: Path) -> Any:
     Raises:
         UnreadableFileError: it is damaged, cannot be read, or holds more than plain values and tensors.
     """
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)  # beside its opposite it makes torch refuse every file
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's guesses about a file that it then refuses
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         problem = "it holds more than plain values and tensors, or is damaged; such a file could run any program"
         raise UnreadableFileError(problem) from error

@@ -76,9 +76,10 @@ def watched() -> Iterator[None]:
     try:
         yield
     finally:
-        _State.watching = False
+        _State.watching, _State.received = False, None
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # it was not set from Python, and cannot be put back
+                signal.signal(number, handler)
 
 
 @contextmanager

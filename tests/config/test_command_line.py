@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.config.command_line import forced, groups, parse
+from zoo.config.command_line import forced, groups, option_of, parse, quoted
 from zoo.errors import OptionError
 
 
@@ -27,6 +27,33 @@ def test_an_address_needs_no_quotes(address: str) -> None:
 
     override = OverridesParser.create().parse_override(forced(f"pretrained={address}", ["model"]))
     assert override.value() == address and override.key_or_group == "pretrained"
+
+
+@pytest.mark.parametrize(
+    "value", ["", "plain", "it's", '"', "a\\b", "end\\", "\\\\'", "${x}", "\\${x}", "ünï", "1e5", "a=b, c"]
+)
+def test_a_quoted_value_is_read_back_by_hydra_and_by_us(value: str) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    override = f"+key={quoted(value)}"
+    read = OverridesParser.create().parse_override(override).value()
+    assert OmegaConf.create({"key": read}).key == value
+    assert option_of(override) == ("key", value)
+
+
+@pytest.mark.parametrize("override", ["a.b=x=y", "+a.b=x=y", "++a.b='x=y'", 'a.b="x=y"'])
+def test_an_option_is_the_same_in_whatever_form(override: str) -> None:
+    assert option_of(override) == ("a.b", "x=y")
+
+
+def test_an_option_without_a_value_has_none() -> None:
+    assert [option_of(override) for override in ("~a", "a", "a=", "a='")] == [
+        ("a", ""),
+        ("a", ""),
+        ("a", ""),
+        ("a", "'"),
+    ]
 
 
 def test_flags_may_stand_between_overrides() -> None:

@@ -216,6 +216,20 @@ def test_a_config_dir_of_the_user_adds_choices(start: Start, tmp_path: Path) -> 
     assert seen[0].name == "own"
 
 
+def test_a_config_path_of_the_user_replaces_the_configs_and_the_resume_command_repeats_it(
+    start: Start, configs: Path, tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(configs, tmp_path / "own"))
+    (own / "model/lenet.yaml").rename(own / "model/other.yaml")
+    seen: list[str] = []
+
+    def main(cfg: DictConfig) -> None:
+        seen.append(resume_command(tmp_path))
+
+    assert start("--config-path=own", "model=other", main=main) == (0, [])
+    assert f"--config-path {own} " in seen[0]
+
+
 def test_compose_gives_the_config_of_a_command_line_again_and_again(configs: Path) -> None:
     for lr in (0.1, 0.2):
         cfg = compose(["model=lenet", f"optimizer.lr={lr}", "optimizer.amsgrad=true"], config_dir=configs)

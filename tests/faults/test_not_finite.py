@@ -51,6 +51,8 @@ def test_the_report_names_step_rate_place_samples_and_last_losses(what: str, tmp
     assert "step 10 (epoch 2)" in text and "lr 0.00" in text and "samples train[" in text and "last losses" in text
     place = {"input": 'the batch itself ("input")', "gradient": "the gradient of layers", "loss": "the loss itself"}
     assert place[what].split()[1] in text
+    everything = json.loads((tmp_path / "run" / "not_finite.json").read_text())
+    assert len(everything["samples"]) == 16 and everything["step"] == 10
 
 
 def test_the_weights_that_are_left_are_those_from_before(tmp_path: Path) -> None:

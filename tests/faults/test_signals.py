@@ -141,6 +141,7 @@ def test_a_slurm_job_queues_again_and_goes_on_by_the_same_command(tmp_path: Path
     started.until_step(10)
     started.send(signal.SIGUSR1)
     assert started.wait() == 128 + signal.SIGUSR1, started.output
+    environment["SLURM_RESTART_COUNT"] = "1"
     assert (tmp_path / "bin" / "asked").read_text() == "requeue 4711\n"
     done = run(*recipe, **options)
     assert done.process.exitcode == 0, done.output

@@ -118,7 +118,7 @@ def test_the_last_checkpoints_are_kept_and_last_is_the_last(tmp_path: Path) -> N
 
 
 def test_minutes_count_too(tmp_path: Path) -> None:
-    train(compose([*TINY, "checkpoint.every_minutes=0.0001", "trainer.max_steps=6", f"output_dir={tmp_path / 'run'}"]))
+    train(compose([*TINY, "checkpoint.every_minutes=1e-9", "trainer.max_steps=6", f"output_dir={tmp_path / 'run'}"]))
     steps_saved = [
         load_checkpoint(tmp_path / "run" / "checkpoints" / name, option="ckpt")["global_step"]
         for name in ("last.ckpt", "last-1.ckpt")

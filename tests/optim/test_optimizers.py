@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from zoo.optim.muon import Muon
-from zoo.optim.optimizers import build_optimizer
+from zoo.optim.optimizers import build_optimizer, group_options, renew_options
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "optimizer"
 
@@ -111,3 +111,53 @@ def test_an_optimizer_without_weight_decay_gets_one_group() -> None:
 def test_a_model_without_parameters_is_refused() -> None:
     with pytest.raises(ValueError, match="Flatten has no parameters"):
         build_optimizer(torch.optim.SGD, nn.Flatten())
+
+
+def scheduled(lr: float, steps: int = 3, **options: float) -> tuple[Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """An optimizer some steps into a schedule that halves its learning rate at each."""
+    optimizer = build_optimizer(partial(torch.optim.SGD, lr=lr, **options), small_model())
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    for _ in range(steps):
+        optimizer.step()
+        schedule.step()
+    return optimizer, schedule
+
+
+def resumed_with(lr: float, **options: float) -> tuple[Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """The same at another learning rate, gone on from a checkpoint of one at 0.1."""
+    before, old_schedule = scheduled(0.1, momentum=0.9)
+    optimizer, schedule = scheduled(lr, 0, **options)
+    wanted = group_options(optimizer)
+    optimizer.load_state_dict(before.state_dict())
+    schedule.load_state_dict(old_schedule.state_dict())
+    renew_options(optimizer, schedule, wanted)
+    return optimizer, schedule
+
+
+def test_options_that_are_renewed_take_the_place_of_loaded_ones() -> None:
+    optimizer, _ = resumed_with(0.1, momentum=0.5, weight_decay=0.3)
+    assert [group["momentum"] for group in optimizer.param_groups] == [0.5, 0.5]
+    assert {group["name"]: group["weight_decay"] for group in optimizer.param_groups} == {"decay": 0.3, "no_decay": 0.0}
+
+
+@pytest.mark.parametrize("lr", [0.1, 0.4, 0.0])
+def test_a_renewed_learning_rate_stands_where_its_schedule_does(lr: float) -> None:
+    optimizer, schedule = resumed_with(lr)
+    expected, own = scheduled(lr)
+    for _ in range(3):
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected.param_groups[0]["lr"])
+        for stepped in (optimizer, expected):
+            stepped.step()
+        schedule.step()
+        own.step()
+
+
+def test_without_a_schedule_the_learning_rate_is_the_new_one() -> None:
+    optimizer = build_optimizer(partial(torch.optim.SGD, lr=0.1), small_model())
+    other = build_optimizer(partial(torch.optim.SGD, lr=0.7), small_model())
+    wanted = group_options(other)
+    other.load_state_dict(optimizer.state_dict())
+    assert other.param_groups[0]["lr"] == 0.1
+    renew_options(other, None, wanted)
+    assert [group["lr"] for group in other.param_groups] == [0.7, 0.7]
+    assert sum(len(group["params"]) for group in other.param_groups) == len(list(small_model().parameters()))

@@ -1,6 +1,10 @@
 """Losses and metrics that are fed in bulk equal those that are fed batch by batch."""
 
+from pathlib import Path
+
+import pytest
 import torch
+from torchmetrics import CatMetric, ClasswiseWrapper, MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from zoo.tasks.stage_metrics import StageMetrics
@@ -48,3 +52,86 @@ def test_predictions_are_finished_before_metrics_see_them() -> None:
     record = StageMetrics({"accuracy": MulticlassAccuracy(2, average="micro")}, finish=lambda preds: -preds)
     record.append({"loss": torch.tensor(0.0)}, torch.tensor([[0.1, 0.9]]), torch.tensor([0]))
     assert record.compute()["accuracy"] == 1.0
+
+
+def record_of_everything(window: int = 2) -> StageMetrics:
+    """A record with a metric of each kind of state: counts, lists, and a metric within a metric."""
+    metrics = {
+        "accuracy": MulticlassAccuracy(4, average="micro"),
+        "median": MedianOfPreds(),
+        "each": ClasswiseWrapper(MulticlassAccuracy(4, average="none")),
+        "mean": MeanMetricOfPreds(),
+    }
+    return StageMetrics(metrics, finish=lambda preds: preds.softmax(1), window=window)
+
+
+class MedianOfPreds(CatMetric):
+    def update(self, preds: torch.Tensor, targets: torch.Tensor) -> None:
+        super().update(preds[:, 0] + targets)
+
+    def compute(self) -> torch.Tensor:
+        return torch.as_tensor(super().compute()).median()
+
+
+class MeanMetricOfPreds(MeanMetric):
+    def update(self, preds: torch.Tensor, targets: torch.Tensor) -> None:
+        super().update(preds, targets.unsqueeze(1) + 0.3)
+
+
+def feed(record: StageMetrics, rows: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> None:
+    for loss, preds, targets in rows:
+        if record.append({"loss": loss, "l1": loss * 3}, preds, targets):
+            record.flush()
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3, 4])
+def test_a_record_that_went_through_a_checkpoint_gives_the_same_to_the_last_bit(place: int, tmp_path: Path) -> None:
+    whole, first, second = record_of_everything(), record_of_everything(), record_of_everything()
+    feed(whole, batches())
+    feed(first, batches()[:place])
+    torch.save(first.state(), tmp_path / "state")
+    second.load(torch.load(tmp_path / "state", weights_only=True))
+    second.move(torch.device("cpu"))
+    feed(second, batches()[place:])
+    values, expected = second.compute(), whole.compute()
+    assert values.keys() == expected.keys() >= {"loss", "l1", "accuracy", "median", "mean", "multiclassaccuracy_3"}
+    assert {name: float(value).hex() for name, value in values.items()} == {
+        name: float(value).hex() for name, value in expected.items()
+    }
+
+
+def test_loading_takes_the_place_of_what_was_gathered() -> None:
+    saved, record = record_of_everything(), record_of_everything()
+    feed(saved, batches()[:3])
+    state = saved.state()
+    feed(record, batches())
+    record.load(state)
+    assert float(record.compute()["loss"]).hex() == float(saved.compute()["loss"]).hex()
+
+
+def test_batches_that_are_dropped_were_never_there() -> None:
+    record, expected = record_of_everything(9), record_of_everything(9)
+    rows = batches()
+    feed(record, [rows[0], rows[1], (torch.tensor(float("nan")), *rows[2][1:]), rows[3]])
+    record.drop(2)
+    feed(expected, rows[:2])
+    values, wanted = record.compute(), expected.compute()
+    assert {name: float(value) for name, value in values.items()} == {name: float(v) for name, v in wanted.items()}
+
+
+def test_more_than_is_pending_can_be_dropped() -> None:
+    for metrics in ({}, {"accuracy": MulticlassAccuracy(4)}):
+        record = StageMetrics(metrics, finish=lambda preds: preds)
+        for loss, preds, targets in batches():
+            record.append({"loss": loss}, preds, targets)
+        record.drop(0)
+        assert len(record.state()["pending"][0]) == 4
+        record.drop(9)
+        assert record.compute() == {}
+
+
+def test_a_loss_that_is_nan_shows() -> None:
+    record = StageMetrics({}, finish=lambda preds: preds)
+    for loss, preds, targets in [(torch.tensor(float("nan")), *batches()[0][1:]), *batches()]:
+        record.append({"loss": loss}, preds, targets)
+    assert record.compute()["loss"].isnan()

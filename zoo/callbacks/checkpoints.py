@@ -16,7 +16,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from zoo.checkpoint import UnreadableFileError, remove_leftovers, verify
 from zoo.errors import StorageError, TrainingStopped
-from zoo.optim.finite_guard import all_finite
+from zoo.optim.finite_guard import not_finite
 from zoo.ranges import AtLeastTwo, PositiveFloat, PositiveInt
 
 
@@ -117,6 +117,7 @@ class LastCheckpoint(Callback):
         self.every_n_steps, self.every_minutes = every_n_steps, every_minutes
         self._step = self._batches = 0  # of the newest save
         self._time = 0.0
+        self._constants: set[str] = set()  # that are not finite, such as masks of minus infinity
         if every_n_steps is None and every_minutes is None:
             self.on_train_batch_start = None  # type: ignore[assignment,method-assign]
 
@@ -132,6 +133,7 @@ class LastCheckpoint(Callback):
             StorageError: there is too little.
         """
         self._note(trainer)
+        self._constants = {name for name, _ in pl_module.named_buffers()}.intersection(not_finite(pl_module))
         if trainer.is_global_zero:
             remove_leftovers(self.path.parent)
             self._check_free_space(trainer, pl_module)
@@ -173,8 +175,8 @@ class LastCheckpoint(Callback):
             TrainingStopped: the weights are not finite; what was saved before stays.
             StorageError: it could not be written; what was saved before stays.
         """
-        if not all_finite(pl_module):
-            problem = f"the weights are no longer finite after step {trainer.global_step}, and are not saved"
+        if bad := [name for name in not_finite(pl_module) if name not in self._constants]:
+            problem = f"the weights ({bad[0]}) are no longer finite after step {trainer.global_step}, and are not saved"
             raise TrainingStopped("optimizer.lr", problem, "lower it, or set trainer.gradient_clip_val=1")
         trainer.save_checkpoint(self.path)
         self._note(trainer)

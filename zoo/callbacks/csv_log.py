@@ -4,6 +4,7 @@ import csv
 import io
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -80,20 +81,25 @@ class CSVLog(Logger):
         """Writes the file anew with more columns, whole or not at all, and leaves it open at its end."""
         self._names = [*_FIRST, *sorted({*names} - {*_FIRST})]
         text = _line(self._names) + "".join(_line([row.get(name, "") for name in self._names]) for row in rows)
-        if self._file is not None:
-            self._file.close()
+        self.finalize("rewritten")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f".{self.path.name}.tmp")
-        temporary.write_text(text)
-        temporary.replace(self.path)
+        try:
+            temporary.write_text(text)
+            temporary.replace(self.path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
         self._file = self.path.open("a", newline="")
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Closes the file; a row that is still to come opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # each row was flushed, or has failed already
+                file.close()
 
 
 def _line(values: list[Any]) -> str:

@@ -7,11 +7,11 @@ import json
 import math
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,29 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from zoo.callbacks.csv_log import CSVLog
+from zoo.memory import peak_resident_memory
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "hydra-core", "tensorboard", "torchmetrics", "numpy")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes one JSON object, whole or not at all; numbers that are not finite become null."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(_finite(values), indent=2) + "\n")
-    temporary.replace(path)
+    """Writes one JSON object, whole or not at all; numbers that are not finite become null.
+
+    Args:
+        path: the file.
+        values: plain values.
+
+    Raises:
+        OSError: it could not be written; what was there before is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(_finite(values), indent=2) + "\n")
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def _finite(value: Any) -> Any:
@@ -155,7 +169,7 @@ class RunRecord(Callback):
         """
         module = trainer.lightning_module
         cuda = module.device.type == "cuda" or trainer.strategy.root_device.type == "cuda"
-        peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else _peak_resident_mb()
+        peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else peak_resident_memory() / 2**20
         values = {
             **{name: float(value) for name, value in metrics.items()},
             "num_parameters": sum(parameter.numel() for parameter in module.parameters()),
@@ -181,8 +195,3 @@ def _batches(trainer: Trainer) -> int:
 
 def _data(trainer: Trainer) -> Any:
     return trainer.datamodule  # type: ignore[attr-defined]
-
-
-def _peak_resident_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if platform.system() == "Darwin" else peak / 2**10

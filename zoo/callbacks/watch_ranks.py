@@ -61,10 +61,12 @@ class WatchRanks(Callback):
                 self._leave("the first process was killed")
 
     def _leave(self, problem: str) -> None:
-        sys.stdout.flush()
-        cause = "perhaps for want of memory"
-        print(f"error: trainer.devices: {problem}, {cause}; go on with: {self.resume()}", file=sys.stderr, flush=True)
-        os._exit(3)
+        try:
+            sys.stdout.flush()
+            problem += f", perhaps for want of memory; go on with: {self.resume()}"
+            print(f"error: trainer.devices: {problem}", file=sys.stderr, flush=True)
+        finally:  # also where what is printed goes to a full disk
+            os._exit(3)
 
 
 def is_of_another(error: BaseException) -> bool:

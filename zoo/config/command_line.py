@@ -115,6 +115,32 @@ def groups(directories: Sequence[Path]) -> dict[str, list[str]]:
     return {group: sorted(choices) for group, choices in sorted(found.items()) if group != "hydra"}
 
 
+def option_of(override: str) -> tuple[str, str]:
+    """Returns the key of an override without the signs before it, and its value without quotes.
+
+    Args:
+        override: as typed.
+    """
+    key, _, value = override.lstrip("+~").partition("=")
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        value = re.sub(rf"(\\+)({value[0]}|$)", _unescaped, value[1:-1])
+    return key, re.sub(r"(\\+)(\$\{)", _unescaped, value)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return "\\" * (len(found[1]) // 2) + found[2]
+
+
+def quoted(value: str) -> str:
+    """Returns a value as Hydra reads it back as the very same text, whatever characters are in it.
+
+    Args:
+        value: such as a path, with blanks, quotes, letters of any language.
+    """
+    value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # no interpolation
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
+
+
 def forced(override: str, groups: Collection[str]) -> str:
     """Returns an override in the form in which Hydra also takes a key that the config lacks.
 

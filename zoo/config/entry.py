@@ -103,7 +103,8 @@ class _Entry:
     def _dispatch(self, arguments: Sequence[str]) -> None:
         line = parse(arguments)
         if "--config-path" in line.flags:
-            self.config_dir = Path(line.flags.pop("--config-path")).resolve()
+            self.config_dir = Path(line.flags["--config-path"]).resolve()
+            line.flags["--config-path"] = str(self.config_dir)  # Hydra would start from the script's folder
             self.directories = [self.config_dir]
         if "--config-dir" in line.flags:
             self.directories.append(Path(line.flags["--config-dir"]).resolve())

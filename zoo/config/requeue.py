@@ -1,9 +1,11 @@
 """A SLURM job that is requeued goes on with the run that it was doing, by the very same command.
 
-SLURM starts a requeued job with the number that it had. A file of that number beside the runs tells which one was the
-job's. `sbatch --requeue --signal=USR1@120 ...` asks a run two minutes before its time is up to save and queue again.
+SLURM starts a requeued job with the number that it had, and counts how often it did. A file beside the runs, named
+after that number and the options, tells which run was the job's: one job may do several. `sbatch --requeue
+--signal=USR1@120 ...` asks a run two minutes before its time is up to save and queue again.
 """
 
+import hashlib
 import os
 import shutil
 import signal
@@ -12,12 +14,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from zoo.config.command_line import option_of, quoted
+
 DEFAULT_LOGS = "logs"
+_CHOICES = {"resume", "output_dir"}  # of a run, by the user
 
 
-def note_job(logs_dir: str, directory: Path) -> None:
-    """Notes which run this job is doing, if it is one of SLURM's."""
-    if note := _note(logs_dir):
+def note_job(logs_dir: str, directory: Path, overrides: Sequence[str]) -> None:
+    """Notes which run this job is doing, if it is one of SLURM's.
+
+    Args:
+        logs_dir: where the runs of all tasks lie.
+        directory: of the run.
+        overrides: as on the command line; where they choose a run, there is nothing to note.
+    """
+    note = _note(logs_dir, overrides)
+    if note and not dict(map(option_of, overrides)).keys() & _CHOICES:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(str(directory.resolve()))
 
@@ -28,15 +40,21 @@ def with_requeued(overrides: Sequence[str]) -> list[str]:
     Args:
         overrides: as on the command line.
     """
-    values = dict(override.partition("=")[::2] for override in overrides)
-    note = _note(values.get("paths.logs_dir", DEFAULT_LOGS))
-    if note is None or not note.is_file() or values.keys() & {"resume", "output_dir"}:
+    values = dict(map(option_of, overrides))
+    note = _note(values.get("paths.logs_dir", DEFAULT_LOGS), overrides)
+    # A second run of the same job, as in an interactive session, is none that was requeued.
+    restarted = os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+    if note is None or not restarted or not note.is_file() or values.keys() & _CHOICES:
         return list(overrides)
-    return [*overrides, f"output_dir='{note.read_text()}'", "resume=auto"]
+    return [*overrides, f"output_dir={quoted(note.read_text())}", "resume=auto"]
 
 
 def requeue(number: int) -> None:
-    """Queues this job again where SLURM had announced its end by SIGUSR1."""
+    """Queues this job again where SLURM had announced its end by SIGUSR1.
+
+    Args:
+        number: of the signal that has stopped the run.
+    """
     job = _job()
     if job is None or number != signal.SIGUSR1:
         return
@@ -48,9 +66,11 @@ def requeue(number: int) -> None:
     print(f"requeued job {job}" if done.returncode == 0 else f"job {job}: {done.stderr.strip()}", file=sys.stderr)
 
 
-def _note(logs_dir: str) -> Path | None:
+def _note(logs_dir: str, overrides: Sequence[str]) -> Path | None:
     job = _job()
-    return Path(logs_dir).expanduser() / f".slurm-{job}" if job else None
+    options = repr(sorted(map(option_of, overrides)))
+    digest = hashlib.sha256(options.encode()).hexdigest()[:12]
+    return Path(logs_dir).expanduser() / f".slurm-{job}-{digest}" if job else None
 
 
 def _job() -> str | None:

@@ -14,13 +14,20 @@ from pathlib import Path
 
 import yaml
 
+from zoo.config.command_line import option_of, quoted
+
 NAME = "overrides.yaml"
 # Of one start of the run, not of the run; and `allow` is for the command line alone.
 _NOT_SAVED = {"allow", "allow_changes", "check", "debug", "init_from", "output_dir", "resume"}
 
 
 def save_overrides(directory: Path, overrides: Sequence[str]) -> None:
-    """Writes the options that a run was started with into its directory."""
+    """Writes the options that a run was started with into its directory.
+
+    Args:
+        directory: of the run.
+        overrides: as on the command line.
+    """
     kept = [override for override in overrides if _key(override) not in _NOT_SAVED]
     (directory / NAME).write_text(yaml.safe_dump(kept))
 
@@ -37,31 +44,35 @@ def with_saved_overrides(overrides: Sequence[str]) -> list[str]:
 
 
 def resume_command(directory: Path) -> str:
-    """Returns what to type so that the run in a directory goes on."""
+    """Returns what to type so that the run in a directory goes on.
+
+    Args:
+        directory: of the run.
+    """
     program, *arguments = sys.argv
     program = os.path.relpath(program) if program.endswith(".py") else "train.py"
     kept = [argument.lstrip("+") for argument in arguments if _key(argument) == "allow"]
     for flag, value in itertools.pairwise(arguments):
         kept += [flag, value] if flag in ("--config-dir", "--config-path", "--config-name") else []
-    path = str(directory)
-    value = path if re.fullmatch(r"[\w./@+-]+", path) else f"'{path}'"
+    path = str(directory) if directory.is_absolute() else f"./{directory}"  # not mistaken for a number, or for auto
+    value = path if re.fullmatch(r"[A-Za-z0-9_./@+-]+", path) else quoted(path)
     words = ["python", program, *kept, f"resume={value}"]
     return " ".join(shlex.quote(word) for word in words)
 
 
 def _saved(overrides: Sequence[str]) -> list[str]:
-    values = [override.partition("=")[2] for override in overrides if _key(override) == "resume"]
+    values = [value for key, value in map(option_of, overrides) if key == "resume"]
     if not values or values[-1] in ("", "auto", "null"):
         return []
-    path = Path(values[-1].strip("'\"")).expanduser()
+    path = Path(values[-1]).expanduser()
     for directory in (path, path.parent, path.parent.parent):
         try:
             saved = yaml.safe_load((directory / NAME).read_text())
-        except (OSError, yaml.YAMLError):
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
             continue
         return [override for override in saved if isinstance(override, str)] if isinstance(saved, list) else []
     return []
 
 
 def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
+    return option_of(override)[0]

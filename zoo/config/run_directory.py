@@ -23,7 +23,7 @@ def run_directory(*, logs_dir: str, task: str, name: str, chosen: str | None, re
 
     Raises:
         OptionError: the chosen directory holds another run.
-        StorageError: it cannot be created.
+        StorageError: it cannot be created or written to.
     """
     if os.environ.get(VARIABLE) and "LOCAL_RANK" in os.environ:
         return Path(os.environ[VARIABLE])
@@ -32,13 +32,13 @@ def run_directory(*, logs_dir: str, task: str, name: str, chosen: str | None, re
     option = "output_dir" if chosen else "paths.logs_dir"
     try:
         directory = make_directory(chosen or _new_directory(Path(logs_dir) / task / name), option=option)
+        if chosen and not resuming and (directory / "config.yaml").exists():
+            raise OptionError(
+                "output_dir", f"{directory} holds a run", "go on with resume=auto, or choose another directory"
+            )
+        lock(directory)
     except OSError as error:
         raise _not_writable(option, error) from error
-    if chosen and not resuming and (directory / "config.yaml").exists():
-        raise OptionError(
-            "output_dir", f"{directory} holds a run", "go on with resume=auto, or choose another directory"
-        )
-    lock(directory)
     os.environ[VARIABLE] = str(directory)
     return directory
 
@@ -52,6 +52,10 @@ def release_run_directory() -> None:
 
 def make_directory(path: str | Path, *, option: str) -> Path:
     """Makes sure that a directory exists and can be written to, and returns it.
+
+    Args:
+        path: the directory; `~` is the user's home.
+        option: the option that named it, for the error.
 
     Raises:
         StorageError: it cannot; the option is named.

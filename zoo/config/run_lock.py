@@ -22,8 +22,12 @@ NAME = ".lock"
 def lock(directory: Path) -> None:
     """Takes the lock of a directory; it is given back by `unlock`, or when the process ends.
 
+    Args:
+        directory: of a run; it exists.
+
     Raises:
         OptionError: another process that lives, or one on another host, has it.
+        OSError: it cannot be written.
     """
     path = directory / NAME
     own = _myself()
@@ -35,12 +39,20 @@ def lock(directory: Path) -> None:
             if owner.get("host") != own["host"]:
                 remedy += f"; if it is dead, delete {path}"
             raise OptionError("output_dir", f"{directory} is in use by {who}", remedy)
-        path.write_text(json.dumps(own) + "\n")
+        try:
+            path.write_text(json.dumps(own) + "\n")
+        except OSError:  # the disk is full
+            path.unlink(missing_ok=True)
+            raise
     atexit.register(unlock, directory)
 
 
 def unlock(directory: Path) -> None:
-    """Gives the lock of a directory back, if this process has it."""
+    """Gives the lock of a directory back, if this process has it.
+
+    Args:
+        directory: of a run.
+    """
     path = directory / NAME
     if _owner(path) == _myself():
         with suppress(OSError):
@@ -81,7 +93,7 @@ def _may_live(owner: dict[str, Any], own: dict[str, Any]) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         pass  # it lives, but belongs to someone else

@@ -74,10 +74,9 @@ class FiniteGuard:
         return "loss" if not finite_losses else bad
 
     def _gradients_are_finite(self, gradients: list[Tensor]) -> bool:
-        if any(gradient.is_sparse for gradient in gradients):
-            return _are_finite([gradient.coalesce().values().sum() for gradient in gradients])
-        if not gradients:
-            return True
+        return all([self._are_finite_alike(alike) for alike in _groups(gradients)])
+
+    def _are_finite_alike(self, gradients: list[Tensor]) -> bool:
         device = gradients[0].device
         if self._found is None or self._found.device != device:
             self._found, self._one = torch.zeros(1, device=device), torch.ones(1, device=device)
@@ -137,18 +136,36 @@ class FiniteGuard:
         self.num_skipped = state["num_skipped"]
 
 
-def all_finite(module: nn.Module) -> bool:
-    """Whether every weight and statistic of a module is finite."""
-    return _are_finite(
-        [t.sum() for t in itertools.chain(module.parameters(), module.buffers()) if t.is_floating_point()]
-    )
+def not_finite(module: nn.Module) -> list[str]:
+    """Returns the names of the weights and statistics of a module that hold NaN or infinity."""
+    named = dict(itertools.chain(module.named_parameters(), module.named_buffers()))
+    named = {name: t.detach() for name, t in named.items() if t.is_floating_point() or t.is_complex()}
+    if _are_finite([torch.view_as_real(t).sum() if t.is_complex() else t.sum() for t in named.values()]):
+        return []
+    return [name for name, t in named.items() if not t.isfinite().all()]
+
+
+def _groups(gradients: list[Tensor]) -> list[list[Tensor]]:
+    """Splits gradients into lists of one device and dtype each, as the kernel wants them."""
+    if len({gradient.dtype for gradient in gradients}) == 1 and not any(
+        gradient.is_sparse or gradient.is_complex() for gradient in gradients
+    ):
+        return [gradients]
+    groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    for gradient in gradients:
+        dense = gradient.coalesce().values() if gradient.is_sparse else gradient
+        dense = torch.view_as_real(dense) if dense.is_complex() else dense
+        groups.setdefault((dense.device, dense.dtype), []).append(dense)
+    return list(groups.values())
 
 
 def _are_finite(scalars: Iterable[Tensor]) -> bool:
-    values = [scalar.detach().float() for scalar in scalars]
+    values = [scalar.detach() for scalar in scalars]
     if not values:
         return True
-    return math.isfinite(values[0].item() if len(values) == 1 else torch.stack(values).sum().item())
+    total = values[0] if len(values) == 1 else torch.stack([value.float() for value in values]).sum()
+    # Only large ones need the second look: they may well be finite where their sum is not.
+    return math.isfinite(total.item()) or all(math.isfinite(value.item()) for value in values)
 
 
 def _indices(batch: Batch) -> list[int]:

@@ -6,9 +6,11 @@ each stage; it knows no architecture and no modality. A concrete task gives thre
 """
 
 import inspect
+import json
 import math
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -154,14 +156,20 @@ class Task(LightningModule):
         place, names = self.guard.report(self.model, what=what, forward=forward, name=name)
         step = f"step {self.global_step + 1} (epoch {self.current_epoch + 1})"
         problem = f"the {what} is not finite at {step}, lr {self._lr():g}: first in {place}"
-        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-        losses = ", ".join(f"{float(loss):.4g}" for loss in self.guard.history)
-        problem += f", samples {shown}, last losses {losses}"
+        losses = [float(loss) for loss in self.guard.history]
+        problem += f", samples {', '.join(names[:8])}"
+        if len(names) > 8:
+            problem += f" and {len(names) - 8} more"
+        problem += f", last losses {', '.join(f'{loss:.4g}' for loss in losses)}"
         if self.guard.action == "skip":
             self.train_record.drop(self.guard.skip(self.model, optimizer))
             left_out = f"left out ({self.guard.num_skipped} of at most {self.guard.max_skipped})"
             print(f"{problem}; {left_out}", file=sys.stderr, flush=True)
             return
+        if self.trainer.is_global_zero:
+            everything = {"problem": problem, "step": self.global_step + 1, "lr": self._lr(), "place": place}
+            everything |= {"samples": names, "last_losses": [str(loss) for loss in losses]}
+            Path(self.trainer.default_root_dir, "not_finite.json").write_text(json.dumps(everything, indent=2) + "\n")
         remedy = "lower it, set trainer.gradient_clip_val=1, or leave such steps out with task.on_nonfinite=skip"
         if place.startswith("the batch"):
             raise TrainingStopped(names[0] if names else "data", problem, "mend or remove the samples")

@@ -9,6 +9,7 @@ validation is due - and all counters follow from it. An epoch that is resumed st
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.trainer.states import RunningStage
 
@@ -29,9 +30,19 @@ class EpochLoop(_TrainingEpochLoop):
 
     def __init__(self, trainer: Trainer) -> None:
         replaced = trainer.fit_loop.epoch_loop
-        super().__init__(trainer, replaced.min_steps, replaced.max_steps)
         self.resumed: dict[str, Any] | None = None
         self._is_validation_due = False
+        super().__init__(trainer, replaced.min_steps, replaced.max_steps)
+
+    @property
+    def max_steps(self) -> int:
+        """The limit of steps, which holds only when a validation that was due has run: Lightning asks before it."""
+        is_due = self.resumed is not None and self.resumed["validation_due"]
+        return -1 if is_due else self._max_steps
+
+    @max_steps.setter
+    def max_steps(self, value: int) -> None:
+        self._max_steps = value
 
     @classmethod
     def install(cls, trainer: Trainer) -> None:
@@ -72,7 +83,7 @@ class EpochLoop(_TrainingEpochLoop):
             counters: Any = progress
             counters.ready = counters.started = counters.processed = counters.completed = count
         self.batch_progress.is_last_batch = False
-        self.trainer.should_stop = position["should_stop"]
+        self.trainer.should_stop = position["should_stop"] and not position["validation_due"]
 
     def reset(self) -> None:
         """Starts the counters of an epoch anew, unless they stand where the position says."""
@@ -85,12 +96,14 @@ class EpochLoop(_TrainingEpochLoop):
         position, self.resumed = self.resumed, None
         if position is None:
             return
-        self.trainer.fit_loop.restarting = False  # Lightning's own way of restarting is over
+        # Lightning's own way of restarting is over; the fit loop's setter would say True wherever max_steps is set.
+        _Loop.restarting.fset(self.trainer.fit_loop, False)  # type: ignore[attr-defined]
         self.val_loop.batch_progress.reset()
         if position["validation_due"]:
             self._is_validation_due = True
             self.on_advance_end(data_fetcher)
             self._is_validation_due = False
+            self.trainer.should_stop |= position["should_stop"]
 
     def _should_check_val_fx(self, data_fetcher: Any) -> bool:
         return self._is_validation_due or super()._should_check_val_fx(data_fetcher)

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import Metric, MetricCollection
+
+from zoo.metrics.sample_mean import SampleMean
 
 
 class StageMetrics(nn.Module):
@@ -25,7 +27,7 @@ class StageMetrics(nn.Module):
         super().__init__()
         self.finish = finish
         self.metrics = MetricCollection(dict(metrics), compute_groups=False) if metrics else None
-        self.losses: dict[str, MeanMetric] = {}
+        self.losses: dict[str, SampleMean] = {}
         self.window = window
         self._losses: list[dict[str, Tensor]] = []
         self._preds: list[Tensor] = []
@@ -67,7 +69,7 @@ class StageMetrics(nn.Module):
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state` has returned."""
-        self.losses = {name: _mean() for name in state["losses"]}
+        self.losses = {name: SampleMean() for name in state["losses"]}
         for name, loss in self.losses.items():
             _load_metric(loss, state["losses"][name])
         for name, metric in self._named_metrics():
@@ -103,7 +105,7 @@ class StageMetrics(nn.Module):
         values: dict[str, Tensor] = {}
         for name in self._losses[0]:
             if name not in self.losses:
-                self.losses[name] = _mean().to(device)
+                self.losses[name] = SampleMean().to(device)
             values[name] = self.losses[name](torch.stack([losses[name] for losses in self._losses]), weights)
         if self.metrics is not None:
             preds, targets = self.finish(torch.cat(self._preds)), torch.cat(self._targets)
@@ -127,15 +129,20 @@ class StageMetrics(nn.Module):
         return values
 
 
-def _mean() -> MeanMetric:
-    return MeanMetric(nan_strategy="disable")  # by default it leaves NaN out, and a loss that is NaN looks well
-
-
 def _metric_state(metric: Metric) -> dict[str, Any]:
-    return {"count": metric.update_count, "values": {name: getattr(metric, name) for name in metric._defaults}}
+    """Returns the state of a metric and of those that it wraps, by their place in it."""
+    return {
+        place: {"count": part.update_count, "values": {name: getattr(part, name) for name in part._defaults}}
+        for place, part in _parts(metric)
+    }
 
 
 def _load_metric(metric: Metric, state: Mapping[str, Any]) -> None:
-    for name, value in state["values"].items():
-        setattr(metric, name, value)
-    metric._update_count, metric._computed = state["count"], None
+    for place, part in _parts(metric):
+        for name, value in state[place]["values"].items():
+            setattr(part, name, value)
+        part._update_count, part._computed = state[place]["count"], None
+
+
+def _parts(metric: Metric) -> list[tuple[str, Metric]]:
+    return [(place, part) for place, part in metric.named_modules() if isinstance(part, Metric)]
