@@ -107,7 +107,7 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     output_dir = _run_directory(cfg, saved.path if saved else None)  # now that nothing can be refused any more
     config = public(cfg)
     record = RunRecord(output_dir, config=config, started=started)
-    loggers = build_each(cfg.logger, "logger", save_dir=cfg.output_dir)
+    loggers = build_each(cfg.get("logger"), "logger", save_dir=cfg.output_dir)
     watch = WatchRanks(lambda: resume_command(output_dir))
     trainer = build_trainer(cfg, [record, watch, *_callbacks(cfg)], loggers=loggers, saved=saved)
     # Now: Lightning does so only once a checkpoint was loaded, whose digits get lost, and an average was set up.
@@ -176,14 +176,14 @@ def build_model(cfg: DictConfig) -> nn.Module:
 
 def build_task(cfg: DictConfig, model: nn.Module) -> Task:
     """Builds the task around a model."""
-    parts = {"optimizer": _build(cfg.optimizer, "optimizer"), "scheduler": _build(cfg.scheduler, "scheduler")}
+    parts = {"optimizer": _build(cfg.optimizer, "optimizer"), "scheduler": _build(cfg.get("scheduler"), "scheduler")}
     task: Task = _build(cfg.task, "task", model=model, **parts)
     return task
 
 
 def _callbacks(cfg: DictConfig) -> list[Any]:
     """Builds the callbacks in their order: those that save come first, before any that changes the weights."""
-    callbacks = build_each(cfg.callbacks, "callbacks")
+    callbacks = build_each(cfg.get("callbacks"), "callbacks")
     best = [callback for callback in callbacks if isinstance(callback, BestCheckpoint)]
     last = [callback for callback in callbacks if isinstance(callback, LastCheckpoint)]
     rest = [callback for callback in callbacks if callback not in best and callback not in last]

@@ -96,7 +96,9 @@ def _fit(run: Run) -> None:
             run.trainer.fit(run.task, datamodule=run.data, ckpt_path=run.resume_from, weights_only=True)
     except signals.StoppedBySignal as stop:
         _record_end(run, "interrupted")
-        stop.advice = f" after step {run.trainer.global_step}; go on with:\n  {resume_command(run.output_dir)}"
+        stop.advice = f" after step {run.trainer.global_step}"
+        if any((run.output_dir / "checkpoints").glob("*.ckpt")):
+            stop.advice += f"; go on with:\n  {resume_command(run.output_dir)}"
         if run.trainer.is_global_zero:
             requeue(stop.number)
         raise

@@ -1,5 +1,6 @@
 """From a command line to an exit code."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.config.check import OptionErrors
 from zoo.config.compose import compose
 from zoo.config.entry import run
+from zoo.config.resume import resume_command
 from zoo.errors import DataError, OptionError, StorageError, TrainingStopped
 
 _FILES = {
@@ -256,6 +258,7 @@ import atexit, sys
 def loaded(): print("loaded", sorted(sys.modules.keys() & {{"torch", "lightning", "numpy"}}))
 atexit.register(loaded)
 from zoo.config.entry import run
+from zoo.config.resume import resume_command
 run(print, "train", config_dir={str(configs)!r}, argv=["train.py", "optimizer.lr=abc"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -267,6 +270,7 @@ run(print, "train", config_dir={str(configs)!r}, argv=["train.py", "optimizer.lr
 def test_a_reader_that_leaves_early_is_no_error(configs: Path) -> None:
     code = f"""
 from zoo.config.entry import run
+from zoo.config.resume import resume_command
 run(print, "train", config_dir={str(configs)!r}, argv=["train.py", "--cfg", "job"])
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

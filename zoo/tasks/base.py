@@ -264,6 +264,7 @@ class Task(LightningModule):
         if isinstance(scheduler, ReduceLROnPlateau):
             every = self.trainer.check_val_every_n_epoch or 1
             plateau = {"scheduler": scheduler, "interval": "epoch", "frequency": every, "monitor": self.monitor}
+            plateau["strict"] = False  # the first validation may come later than the first epoch ends
             return [optimizer], [plateau]
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
