@@ -15,7 +15,7 @@ ROWS = [
     {"models", "losses", "metrics", "optim"},
     {"layers"},
     {"checkpoint"},
-    {"batch", "download", "errors", "memory", "ranges", "seeds", "signals"},
+    {"batch", "download", "errors", "files", "memory", "ranges", "seeds", "signals"},
 ]
 LEVEL = {package: level for level, row in enumerate(ROWS) for package in row}
 FILES = sorted((ROOT / "zoo").rglob("*.py"))

@@ -19,7 +19,6 @@ from zoo.checkpoint import (
     load_checkpoint,
     load_file,
     newest_checkpoint,
-    remove_leftovers,
     verify,
     write_checkpoint,
 )
@@ -140,13 +139,6 @@ def test_a_disk_that_is_full_costs_no_checkpoint_and_leaves_nothing(size: int, t
     with full_disk(size), pytest.raises(StorageError, match=r"last\.ckpt: cannot be written \(File too large\)"):
         write_checkpoint({"zoo": {}, "weights": torch.zeros(5000)}, tmp_path / "last.ckpt", keep=2)
     assert steps(tmp_path) == {"last.ckpt": 1, "last-1.ckpt": 0}
-
-
-def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".last.ckpt.12.tmp", "last.ckpt", ".lock", "own.tmp"):
-        (tmp_path / name).touch()
-    remove_leftovers(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "last.ckpt", "own.tmp"]
 
 
 @pytest.mark.parametrize("variable", ["", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"])

@@ -39,7 +39,7 @@ from zoo.layers.naming import importable
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
 from zoo.models.pretrained import load_weights
-from zoo.resume import Resumed, check_resumable, find_resumed
+from zoo.resume import Resumed, check_resumable, check_weights, find_resumed
 from zoo.tasks.base import Task
 from zoo.tasks.batch_size import choose_batch_size
 from zoo.tasks.epoch_loop import EpochLoop
@@ -97,6 +97,8 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     if "image_size" in cfg.data:
         explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
     task = build_task(cfg, model)
+    if saved is not None:
+        check_weights(saved.checkpoint, task.state_dict())
     task.renew_options = saved is not None and cfg.allow_changes
     if cfg.init_from:
         print(explained("init_from", load_weights, model, find_checkpoint(cfg.init_from, option="init_from")))

@@ -9,8 +9,7 @@ import hashlib
 import os
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +17,7 @@ import torch
 
 from zoo.download import local_file
 from zoo.errors import OptionError, StorageError, explained_option
+from zoo.files import replacing
 
 _MARK = b"sha256:"
 _DIGEST = 64  # characters
@@ -92,30 +92,13 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path, *, keep: int = 1
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(path, keep) as file:
+        with replacing(path, sync=True, before=lambda: _rotate(path, keep)) as file:
             sealed = _Sealed(file)
             torch.save(checkpoint, sealed)  # type: ignore[arg-type]  # it asks for no more than write and flush
             sealed.seal()
     except OSError as error:
         problem = f"cannot be written ({error.strerror or error}); the checkpoints before it are intact"
         raise StorageError(str(path), problem, "make room or choose another output_dir, then go on") from error
-
-
-@contextmanager
-def _replacing(path: Path, keep: int) -> Iterator[BinaryIO]:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        _rotate(path, keep)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_directory(path.parent)
 
 
 def _rotate(path: Path, keep: int) -> None:
@@ -134,22 +117,6 @@ def _rotate(path: Path, keep: int) -> None:
                 path.replace(target)
         elif newer.exists():
             newer.replace(target)
-
-
-def _sync_directory(directory: Path) -> None:
-    with suppress(OSError):  # some file systems cannot
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def remove_leftovers(directory: Path) -> None:
-    """Removes what writers that were killed have left behind; only for the owner of a run's directory."""
-    for leftover in directory.glob(".*.tmp"):
-        with suppress(OSError):
-            leftover.unlink()
 
 
 def verify(path: Path) -> bool:

@@ -97,6 +97,23 @@ def check_resumable(cfg: DictConfig, checkpoint: Mapping[str, Any], *, fingerpri
         )
 
 
+def check_weights(checkpoint: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Refuses a model, though other options may change, that the weights of the checkpoint do not fit.
+
+    Args:
+        checkpoint: what the run goes on from.
+        state: `state_dict` of the task.
+
+    Raises:
+        OptionError: it does not fit; the first weights that differ are named.
+    """
+    before, now = ({name: list(t.shape) for name, t in weights.items()} for weights in (checkpoint["state_dict"], state))
+    for name in {**before, **now}:
+        if before.get(name) != now.get(name):
+            shapes = f"{before.get(name, 'nothing')} in the checkpoint, but {now.get(name, 'nothing')} here"
+            raise OptionError("model", f"{name} is {shapes}", "start from the weights that fit: init_from=")
+
+
 def _move(checkpoint: Mapping[str, Any], before: int | None, now: int | None) -> None:
     """Counts the batches that are done of an epoch in those of another size, so that few samples come twice."""
     if before and now and before != now:
@@ -119,7 +136,7 @@ def _changes_training(node: Mapping[str, Any]) -> bool:
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, Mapping):
         for key, item in value.items():
             if key not in _FREE:
                 yield from _flat(item, f"{path}.{key}" if path else str(key))

@@ -15,7 +15,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from zoo import signals
 from zoo.build import Run, build, build_data, build_model, build_task, build_trainer, explained, prepare_process
 from zoo.callbacks.prediction_report import PredictionReport
-from zoo.callbacks.run_record import write_json
 from zoo.checkpoint import find_checkpoint, load_checkpoint
 from zoo.config.allowed import grant, granted
 from zoo.config.check import OptionErrors, check
@@ -24,6 +23,7 @@ from zoo.config.resume import resume_command
 from zoo.config.run_directory import make_directory, release_run_directory
 from zoo.data.base import DataModule
 from zoo.errors import OptionError, RunError, StorageError
+from zoo.files import write_json
 from zoo.memory import is_out_of_memory, limited_memory
 from zoo.models.test_time_augmentation import TestTimeAugmentation
 from zoo.tasks.base import Task

@@ -76,7 +76,7 @@ FORBIDDEN = {
     "zoo.build.build": {"cfg": {}, "started": 0},
     "zoo.config.construct.construct": {"_args_": [{"_target_": "os.system", "command": "touch MARK"}, "x"]},
     "zoo.checkpoint.load_file": {"path": "PICKLE"},
-    "zoo.callbacks.run_record.write_json": {"path": "MARK", "values": {}},
+    "zoo.files.write_json": {"path": "MARK", "values": {}},
     "zoo.callbacks.run_record.subprocess.run": {"args": ["touch", "MARK"]},
     "zoo.data.torchvision_images.unpickle": {"content": "x", "path": "x"},
     "zoo.layers.naming.find_module_class": {"kind": "x", "name": "noisy.Thing", "choices": {}},

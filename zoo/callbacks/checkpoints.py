@@ -14,8 +14,9 @@ from typing import Any, Literal
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from zoo.checkpoint import UnreadableFileError, remove_leftovers, verify
+from zoo.checkpoint import UnreadableFileError, verify
 from zoo.errors import StorageError, TrainingStopped
+from zoo.files import remove_leftovers
 from zoo.optim.finite_guard import not_finite
 from zoo.ranges import AtLeastTwo, PositiveFloat, PositiveInt
 

@@ -11,6 +11,8 @@ from typing import Any, TextIO
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from zoo.files import replacing
+
 _FIRST = ("epoch", "step")
 
 
@@ -83,14 +85,8 @@ class CSVLog(Logger):
         text = _line(self._names) + "".join(_line([row.get(name, "") for name in self._names]) for row in rows)
         self.finalize("rewritten")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
-        try:
-            temporary.write_text(text)
-            temporary.replace(self.path)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        with replacing(self.path) as file:
+            file.write(text.encode())
         self._file = self.path.open("a", newline="")
 
     @rank_zero_only

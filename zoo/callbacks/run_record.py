@@ -3,15 +3,11 @@
 The same config, class names and preprocessing go into every checkpoint, which therefore suffices to evaluate.
 """
 
-import json
-import math
-import os
 import platform
 import statistics
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,37 +16,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from zoo.callbacks.csv_log import CSVLog
+from zoo.files import write_json
 from zoo.memory import peak_resident_memory
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "hydra-core", "tensorboard", "torchmetrics", "numpy")
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes one JSON object, whole or not at all; numbers that are not finite become null.
-
-    Args:
-        path: the file.
-        values: plain values.
-
-    Raises:
-        OSError: it could not be written; what was there before is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(_finite(values), indent=2) + "\n")
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def git_state() -> dict[str, Any]:
