@@ -39,7 +39,7 @@ from zoo.layers.naming import importable
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
 from zoo.models.pretrained import load_weights
-from zoo.resume import Resumed, check_resumable, check_weights, find_resumed
+from zoo.resume import Resumed, check_processes, check_resumable, check_weights, find_resumed
 from zoo.tasks.base import Task
 from zoo.tasks.batch_size import choose_batch_size
 from zoo.tasks.epoch_loop import EpochLoop
@@ -112,6 +112,8 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     loggers = build_each(cfg.get("logger"), "logger", save_dir=cfg.output_dir)
     watch = WatchRanks(lambda: resume_command(output_dir))
     trainer = build_trainer(cfg, [record, watch, *_callbacks(cfg)], loggers=loggers, saved=saved)
+    if saved is not None:
+        check_processes(cfg, saved.checkpoint, trainer.world_size)
     # Now: Lightning does so only once a checkpoint was loaded, whose digits get lost, and an average was set up.
     trainer.precision_plugin.convert_module(task)
     drop_empty_hooks(trainer.callbacks, task)  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from zoo.download import local_file
 from zoo.errors import OptionError, StorageError, explained_option
 from zoo.files import replacing
 
+FORMAT = 1  # of what a run goes on from; to be raised with each change that an older file cannot follow
 _MARK = b"sha256:"
 _DIGEST = 64  # characters
 _SEAL = len(_MARK) + _DIGEST  # the zip file's comment; before it stand two bytes of its length

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from zoo.checkpoint import find_checkpoint, newest_checkpoint
+from zoo.checkpoint import FORMAT, find_checkpoint, newest_checkpoint
 from zoo.config.check import OptionErrors
 from zoo.config.secrets import public
 from zoo.errors import OptionError
@@ -62,6 +62,9 @@ def find_resumed(cfg: DictConfig) -> Resumed | None:
         print(problem, file=sys.stderr)
     if damaged:
         print(f"going on from {path}", file=sys.stderr)
+    if checkpoint["zoo"].get("format") != FORMAT or "loops" not in checkpoint:
+        problem = f"{path} holds no state of a run that this version of zoo can go on from"
+        raise OptionError("resume", problem, "start anew from its weights by init_from=")
     return Resumed(path, checkpoint)
 
 
@@ -107,11 +110,25 @@ def check_weights(checkpoint: Mapping[str, Any], state: Mapping[str, Any]) -> No
     Raises:
         OptionError: it does not fit; the first weights that differ are named.
     """
-    before, now = ({name: list(t.shape) for name, t in weights.items()} for weights in (checkpoint["state_dict"], state))
+    before, now = (
+        {name: list(t.shape) for name, t in weights.items()} for weights in (checkpoint["state_dict"], state)
+    )
     for name in {**before, **now}:
         if before.get(name) != now.get(name):
             shapes = f"{before.get(name, 'nothing')} in the checkpoint, but {now.get(name, 'nothing')} here"
             raise OptionError("model", f"{name} is {shapes}", "start from the weights that fit: init_from=")
+
+
+def check_processes(cfg: DictConfig, checkpoint: Mapping[str, Any], num_processes: int) -> None:
+    """Refuses another number of processes, each of which has batches of its own, unless options may change.
+
+    Raises:
+        OptionError: the number differs.
+    """
+    before = checkpoint["zoo"]["world_size"]
+    if before != num_processes and not cfg.allow_changes:
+        problem = f"{before} processes in the checkpoint, but {num_processes} here"
+        raise OptionError("trainer.devices", problem, _REMEDY)
 
 
 def _move(checkpoint: Mapping[str, Any], before: int | None, now: int | None) -> None:

@@ -68,6 +68,13 @@ class Poison(lightning.Callback):
             batch["input"].fill_(float("nan"))
 
 
+class Slow(lightning.Callback):
+    """Takes its time after each batch, so that a process outside can act within it."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        time.sleep(0.15)
+
+
 class Sleeper(lightning.Callback):
     """Says so and sleeps in the middle of a batch."""
 

@@ -1,8 +1,12 @@
 """A run that is killed with kill -9 and resumed is the run that was not, to the last bit."""
 
 import json
+import os
 import random
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,16 @@ RECIPES = {
     "no_validation": [*BUSY, "trainer.check_val_every_n_epoch=2"],
     "two_optimizers": ["task._target_=tests.faults.two_optimizers.TwoOptimizersTask", "checkpoint.every_n_steps=1"],
     "muon": [*BUSY, "optimizer=muon", "checkpoint.every_n_steps=3"],
+    "steps": [*BUSY, "trainer.max_epochs=-1", "trainer.max_steps=14", "checkpoint.every_n_steps=1"],
+    "double": [*BUSY, "trainer.precision=64-true", "model.norm=batch", "callbacks=ema", "checkpoint.every_n_steps=1"],
+    "validation_across": [
+        *BUSY,
+        "scheduler=plateau",
+        "scheduler.patience=0",
+        "trainer.val_check_interval=10",
+        "trainer.check_val_every_n_epoch=null",
+        "checkpoint.every_n_steps=2",
+    ],
 }
 # Seven batches an epoch and three of validation; three epochs.
 MOMENTS = {
@@ -99,6 +113,7 @@ def test_a_run_killed_at_any_moment_is_bit_equal(recipe: str, moment: str, whole
         expected = {step: line for step, line in expected.items() if "weights" not in line}
     assert steps(done.steps) == expected
     assert metrics(tmp_path / "run") == metrics(whole.folder / recipe)
+    assert rows(tmp_path / "run") == rows(whole.folder / recipe)
 
 
 @pytest.mark.slow
@@ -216,6 +231,96 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("saved") / "run"
     train(compose([*TINY, "trainer.max_epochs=1", f"output_dir={directory}"]))
     return directory
+
+
+def test_a_model_that_the_weights_do_not_fit_is_refused_whatever_is_allowed(saved: Path) -> None:
+    from tests.faults.processes import TINY
+    from zoo.config.entry import compose
+    from zoo.errors import OptionError
+    from zoo.run import train
+
+    options = [*TINY, f"output_dir={saved}", "resume=auto", "allow_changes=true", "model.hidden_sizes=[8]"]
+    with pytest.raises(OptionError, match=r"is \[16, 192\] in the checkpoint, but \[8, 192\] here; .*init_from="):
+        train(compose(options))
+
+
+def test_a_checkpoint_of_another_format_is_refused(saved: Path, tmp_path: Path) -> None:
+    from tests.faults.processes import TINY
+    from zoo.checkpoint import load_checkpoint, write_checkpoint
+    from zoo.config.entry import compose
+    from zoo.errors import OptionError
+    from zoo.run import train
+
+    checkpoint = load_checkpoint(saved / "checkpoints" / "last.ckpt", option="resume")
+    del checkpoint["zoo"]["format"]
+    write_checkpoint(checkpoint, tmp_path / "checkpoints" / "last.ckpt")
+    with pytest.raises(OptionError, match=r"last\.ckpt holds no state of a run .*init_from="):
+        train(compose([*TINY, f"output_dir={tmp_path}", "resume=auto"]))
+
+
+def test_an_average_of_weights_has_the_precision_of_the_weights(tmp_path: Path) -> None:
+    import torch
+
+    from tests.faults.processes import TINY
+    from zoo.checkpoint import load_checkpoint
+    from zoo.config.entry import compose
+    from zoo.run import train
+
+    train(compose([*TINY, "trainer.precision=bf16-true", "callbacks=ema", f"output_dir={tmp_path}"]))
+    weights = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt", option="resume")["state_dict"]
+    assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}
+    assert json.loads((tmp_path / "metrics.json").read_text())["train/loss"] * 64 % 1 != 0  # no mean in eight bits
+
+
+def test_a_run_needs_neither_schedule_nor_logger(tmp_path: Path) -> None:
+    from tests.faults.processes import TINY
+    from zoo.config.entry import compose
+    from zoo.run import train
+
+    options = [option for option in TINY if not option.startswith("logger")]
+    train(compose([*options, "~scheduler", "~logger", "trainer.max_epochs=1", f"output_dir={tmp_path}"]))
+    assert json.loads((tmp_path / "metrics.json").read_text())["status"] == "completed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_processes_that_train_together_go_on_exactly(end: int, tmp_path: Path) -> None:
+    together = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=8"]
+    recipe = [*BUSY, *together, "trainer.accumulate_grad_batches=3", "checkpoint.every_n_steps=1"]
+    whole = distributed(tmp_path / "whole", *recipe)
+    assert whole.wait(120) == 0
+    started = distributed(tmp_path / "run", *recipe, "+callbacks.slow._target_=tests.faults.killer.Slow")
+    until = time.monotonic() + 90
+    while logged(tmp_path / "run") < 13 and time.monotonic() < until:  # within the second epoch, and an accumulation
+        time.sleep(0.05)
+    os.killpg(started.pid, end)
+    assert started.wait(30) == (128 + end if end == signal.SIGTERM else -end)
+    assert distributed(tmp_path / "run", *recipe, "resume=auto").wait(120) == 0
+    assert metrics(tmp_path / "run") == metrics(tmp_path / "whole")
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
+
+
+def distributed(directory: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Starts a run of several processes by the command that a user types."""
+    from tests.faults.processes import ROOT, TINY
+
+    command = [sys.executable, "train.py", *TINY, *options, "allow=[tests]", f"output_dir={directory}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with (directory.with_suffix(".log")).open("ab") as log:
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def logged(directory: Path) -> int:
+    path = directory / "metrics.csv"
+    return path.read_text().count("\n") if path.exists() else 0
+
+
+def rows(directory: Path) -> list[dict[str, str]]:
+    """What a run has logged, without its speed."""
+    import csv
+
+    with (directory / "metrics.csv").open() as file:
+        return [{k: v for k, v in row.items() if not k.startswith("throughput")} for row in csv.DictReader(file)]
 
 
 def test_a_change_that_is_allowed_is_made(saved: Path) -> None:

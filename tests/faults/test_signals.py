@@ -77,6 +77,13 @@ def test_a_signal_in_a_validation_loses_nothing(tmp_path: Path) -> None:
     assert steps(done.steps) == steps(whole.steps)
 
 
+def test_a_run_without_checkpoints_does_not_say_how_to_go_on(tmp_path: Path) -> None:
+    none = ["callbacks.last_checkpoint=null", "callbacks.best_checkpoint=null"]
+    done = stopped(signal.SIGTERM, tmp_path / "run", *none)
+    assert done.process.exitcode == 128 + signal.SIGTERM, done.output
+    assert "stopped by SIGTERM after step" in done.last_line and "resume=" not in done.output
+
+
 def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
     started = Run(*LONG, "+callbacks.sleeper._target_=tests.faults.killer.Sleeper", directory=tmp_path / "run")
     started.until(lambda: "asleep" in started.output)

@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from zoo.callbacks.csv_log import CSVLog
+from zoo.checkpoint import FORMAT
 from zoo.files import write_json
 from zoo.memory import peak_resident_memory
 
@@ -113,6 +114,7 @@ class RunRecord(Callback):
             "preprocessing": data.preprocessing(),
             "data_fingerprint": data.fingerprint,
             "version": metadata.version("zoo"),
+            "format": FORMAT,
             "world_size": trainer.world_size,
             "seconds": self._seconds(),
             "logged_rows": sum(logger.num_rows for logger in trainer.loggers if isinstance(logger, CSVLog)),

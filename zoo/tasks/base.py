@@ -213,10 +213,9 @@ class Task(LightningModule):
         within = batches_done(self.trainer) % self.trainer.accumulate_grad_batches and not loop._is_training_done
         gradients = {name: p.grad for name, p in self.named_parameters() if within and p.grad is not None}
         checkpoint["task"] = {
-            "train_record": self.train_record.state(),
+            "ranks": self._of_each_rank({"train_record": self.train_record.state(), "gradients": gradients}),
             "window_end": list(self._window_end),
             "guard": self.guard.state(),
-            "gradients": gradients,
             "callback_metrics": {name: float(value) for name, value in self.trainer.callback_metrics.items()},
         }
 
@@ -225,12 +224,22 @@ class Task(LightningModule):
         saved = checkpoint.get("task")
         if saved is None or self.trainer.state.fn != TrainerFn.FITTING:
             return
-        self.train_record.load(saved["train_record"])
+        ranks = saved["ranks"]
+        own = ranks[self.global_rank if len(ranks) == self.trainer.world_size else 0]
+        self.train_record.load(own["train_record"])
+        self._gradients = own["gradients"]
         step, lr = saved["window_end"]
         self._window_end = step, lr
         self.guard.load(saved["guard"])
-        self._gradients = saved["gradients"]
         self._saved_metrics = {name: torch.tensor(value) for name, value in saved["callback_metrics"].items()}
+
+    def _of_each_rank(self, own: dict[str, Any]) -> list[dict[str, Any]]:
+        """Returns what each of the processes has that train together; until they meet, it differs."""
+        if self.trainer.world_size == 1:
+            return [own]
+        ranks: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(ranks, move_data_to_device(own, torch.device("cpu")))
+        return ranks
 
     def on_train_epoch_end(self) -> None:
         """Logs the epoch's training losses and metrics."""
