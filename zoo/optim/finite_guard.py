@@ -51,6 +51,11 @@ class FiniteGuard:
             # A batch that is not finite goes into the running statistics of a norm, too.
             self._buffers = [buffer.clone() for buffer in model.buffers()]
 
+    @property
+    def is_watching(self) -> bool:
+        """Whether batches wait for their optimizer step."""
+        return bool(self._window.batches)
+
     def add_loss(self, loss: Tensor) -> None:
         """Notes the loss of the batch."""
         self._window.losses.append(loss)
