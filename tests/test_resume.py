@@ -8,7 +8,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from zoo.checkpoint import write_checkpoint
+from zoo.checkpoint import FORMAT, write_checkpoint
 from zoo.config.check import OptionErrors
 from zoo.errors import OptionError, StorageError
 from zoo.resume import check_resumable, find_resumed
@@ -124,7 +124,8 @@ def test_the_place_in_an_epoch_is_counted_in_batches_of_the_new_size(size: int, 
 def folder(tmp_path: Path) -> Path:
     for step, name in ((1, "best"), (2, "last-1"), (3, "last")):
         path = tmp_path / "checkpoints" / f"{name}.ckpt"
-        write_checkpoint({"zoo": {}, "step": step, "weights": torch.zeros(3)}, path)
+        content = {"zoo": {"format": FORMAT}, "loops": {}, "step": step, "weights": torch.zeros(3)}
+        write_checkpoint(content, path)
     return tmp_path
 
 

@@ -188,7 +188,7 @@ def test_one_failing_job_of_a_sweep_is_reported_and_the_others_run(start: Start)
     code, lines = start("model=mlp,lenet", "--multirun", main=main)
     assert (code, seen) == (3, ["mlp", "lenet"])
     assert lines[-1] == "error: train/loss: not finite; lower optimizer.lr"
-    assert not any(line.startswith("Traceback") for line in lines)
+    assert not [line for line in lines if line.startswith("Traceback")], "\n".join(lines)
 
 
 def test_the_composed_config_is_printed_and_also_checked(configs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,6 +94,7 @@ def test_auto_finds_a_size_that_trains_in_little_room(tmp_path: Path) -> None:
     assert OmegaConf.load(tmp_path / "run" / "config.yaml").data.batch_size == int(told[1])
 
 
+@pytest.mark.slow
 def test_auto_is_the_run_with_the_number_it_finds(tmp_path: Path) -> None:
     found = run("data.batch_size=auto", directory=tmp_path / "found")
     given = run("data.batch_size=120", directory=tmp_path / "given")

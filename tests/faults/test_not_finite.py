@@ -36,6 +36,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_nan_ends_the_run_with_code_3_in_one_line(tmp_path: Path) -> None:
     done = run(*poison("input", step=10), "data.source.noise=0.1", directory=tmp_path / "run", record=False)
     assert done.process.exitcode == 3, done.output

@@ -58,6 +58,7 @@ def test_the_command_that_a_stopped_run_prints_ends_it_as_if_it_had_not_been_sto
     assert steps(done.steps) == steps(whole.steps)
 
 
+@pytest.mark.slow
 def test_a_signal_in_a_validation_loses_nothing(tmp_path: Path) -> None:
     options = ["+callbacks.killer._target_=tests.faults.killer.Killer", f"+callbacks.killer.done={tmp_path}/done"]
     options += ["+callbacks.killer.hook=on_validation_batch_end", "+callbacks.killer.count=4", "callbacks=ema"]
@@ -100,6 +101,7 @@ def ignore_hangup() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
+@pytest.mark.slow
 def test_under_nohup_the_end_of_the_terminal_stops_nothing(tmp_path: Path) -> None:
     started = Run(*LONG, directory=tmp_path / "run", prepare=ignore_hangup)
     started.until_step(10)
@@ -140,6 +142,7 @@ def slurm(folder: Path) -> dict[str, str]:
     return {"SLURM_JOB_ID": "4711", "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
+@pytest.mark.slow
 def test_a_slurm_job_queues_again_and_goes_on_by_the_same_command(tmp_path: Path) -> None:
     environment = slurm(tmp_path / "bin")
     recipe = ["model.dropout=0.2", f"paths.logs_dir={tmp_path}/logs", "trainer.max_epochs=60"]

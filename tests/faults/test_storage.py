@@ -117,6 +117,7 @@ def test_the_last_checkpoints_are_kept_and_last_is_the_last(tmp_path: Path) -> N
     assert numbers == sorted(numbers, reverse=True) and numbers[0] == 21
 
 
+@pytest.mark.slow
 def test_minutes_count_too(tmp_path: Path) -> None:
     train(compose([*TINY, "checkpoint.every_minutes=1e-9", "trainer.max_steps=6", f"output_dir={tmp_path / 'run'}"]))
     steps_saved = [
@@ -216,12 +217,14 @@ def test_a_folder_that_cannot_be_written_is_named_before_the_first_step(tmp_path
     assert failed.value.exit_code == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["/nonexistent/folder", "/proc"])
 def test_a_foreign_folder_for_temporary_files_does_not_matter(folder: str, tmp_path: Path) -> None:
     done = run(*RECIPE, directory=tmp_path / "run", environment={"TMPDIR": folder}, record=False)
     assert done.process.exitcode == 0, done.output
 
 
+@pytest.mark.slow
 def test_a_full_folder_for_temporary_files_does_not_matter(disk: Path, tmp_path: Path) -> None:
     fill(disk, 0)
     done = run(*RECIPE, directory=tmp_path / "run", environment={"TMPDIR": str(disk)}, record=False)
@@ -241,6 +244,7 @@ def test_two_runs_at_once_in_one_directory_are_one_too_many(tmp_path: Path) -> N
     assert third.process.exitcode == 0, third.output  # a dead owner's lock is taken over
 
 
+@pytest.mark.slow
 def test_runs_started_in_the_same_second_have_directories_of_their_own(tmp_path: Path) -> None:
     options = [f"paths.logs_dir={tmp_path / 'logs'}", "trainer.max_epochs=1"]
     both = [Run(*options, directory=tmp_path / name, output_dir=False, record=False) for name in ("a", "b")]
