@@ -4,8 +4,8 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +61,14 @@ def _train(run: Run) -> float | None:
     trainer = run.trainer
     for logger in trainer.loggers:
         logger.log_hyperparams(run.record.config)
-    _fit(run)
-    # Read now: the test that follows clears the metrics and moves the counters.
-    fitted, facts = _fitted(trainer), _facts(run)
-    best = _best_checkpoint(trainer)
-    final = _judge_best(run, best)
-    values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts)
+    with _ending_in_words(run):
+        with signals.deferred(), limited_memory(trainer.strategy.root_device):
+            trainer.fit(run.task, datamodule=run.data, ckpt_path=run.resume_from, weights_only=True)
+        # Read now: the test that follows clears the metrics and moves the counters.
+        fitted, facts = _fitted(trainer), _facts(run)
+        best = _best_checkpoint(trainer)
+        final = _judge_best(run, best)
+        values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts)
     if trainer.is_global_zero:
         _show(final, values)
     score = getattr(best, "best_model_score", None) if best else fitted.get(run.task.monitor)
@@ -83,8 +85,9 @@ def _facts(run: Run) -> dict[str, Any]:
     return {"epochs": run.trainer.current_epoch, "global_step": run.trainer.global_step, "best_checkpoint": path}
 
 
-def _fit(run: Run) -> None:
-    """Trains; whatever ends it early leaves a record, and says how to go on.
+@contextmanager
+def _ending_in_words(run: Run) -> Iterator[None]:
+    """Lets whatever ends a run early leave a record, and say how to go on.
 
     Raises:
         StoppedBySignal: the state is saved.
@@ -92,8 +95,7 @@ def _fit(run: Run) -> None:
         StorageError: something cannot be written.
     """
     try:
-        with signals.deferred(), limited_memory(run.trainer.strategy.root_device):
-            run.trainer.fit(run.task, datamodule=run.data, ckpt_path=run.resume_from, weights_only=True)
+        yield
     except signals.StoppedBySignal as stop:
         _record_end(run, "interrupted")
         stop.advice = f" after step {run.trainer.global_step}"
@@ -107,9 +109,7 @@ def _fit(run: Run) -> None:
             raise KeyboardInterrupt from None
         raise
     except Exception as error:
-        known = explained_failure(error, run.output_dir)
-        if is_out_of_memory(error):
-            known = out_of_memory(error, trainer=run.trainer, task=run.task, data=run.data)
+        known = _explained(error, run.output_dir, trainer=run.trainer, task=run.task, data=run.data)
         if known is None:
             raise
         _record_end(run, "stopped")
@@ -125,14 +125,14 @@ def _record_end(run: Run, status: str) -> None:
         run.record.write(run.trainer, _fitted(run.trainer), status=status, **_facts(run))
 
 
-def explained_failure(error: Exception, output_dir: Path) -> RunError | None:
+def _explained(error: Exception, directory: Path, *, trainer: Trainer, task: Task, data: DataModule) -> RunError | None:
     """Returns what a failure in the middle of a run means to a user; None where it is a defect of ours."""
-    if isinstance(error, RunError):
-        return error
+    if is_out_of_memory(error):
+        return out_of_memory(error, trainer=trainer, task=task, data=data)
     if isinstance(error, OSError) and error.errno in _STORAGE:
         remedy = "make room or choose another output_dir; what was saved before is intact"
-        return StorageError(error.filename or str(output_dir), f"cannot be written ({error.strerror})", remedy)
-    return None
+        return StorageError(error.filename or str(directory), f"cannot be written ({error.strerror})", remedy)
+    return error if isinstance(error, RunError) else None
 
 
 def _status(trainer: Trainer, facts: Mapping[str, Any]) -> str:
@@ -168,9 +168,16 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         task.model = explained("tta", TestTimeAugmentation, task.model, views=views)
     directory = make_directory(cfg.output_dir or path.parent / "evaluation", option="output_dir")
     trainer = build_trainer(run_cfg, [PredictionReport(directory)], loggers=[])
-    metrics = _judge(trainer, task, data, split)
+    try:
+        metrics = _judge(trainer, task, data, split)
+        if trainer.is_global_zero:
+            write_json(directory / "metrics.json", {**metrics, "checkpoint": str(path), "split": split})
+    except Exception as error:
+        known = _explained(error, directory, trainer=trainer, task=task, data=data)
+        if known is None:
+            raise
+        raise known from error
     if trainer.is_global_zero:
-        write_json(directory / "metrics.json", {**metrics, "checkpoint": str(path), "split": split})
         _table(metrics)
         print(f"\n{directory}: {', '.join(sorted(file.name for file in directory.iterdir() if file.is_file()))}")
     return metrics
