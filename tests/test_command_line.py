@@ -41,6 +41,7 @@ def test_check_alone_builds_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_bad_data_exits_with_2_and_names_the_folder(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
     process = run("train.py", "data=image_folder", f"data.root={tmp_path}", f"paths.logs_dir={tmp_path / 'logs'}")
@@ -56,6 +57,7 @@ def test_a_missing_checkpoint_exits_with_2() -> None:
     assert process.stderr.splitlines()[-1].startswith("error: ckpt: nowhere does not exist")
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     """DistributedDataParallel on the CPU: both see their share, one writes."""
     options = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2", "model=mlp"]
