@@ -38,6 +38,7 @@ def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def answer(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    torch.set_num_threads(1)  # a second one would reserve 72 MB of addresses
     sender.send(function(*arguments))
 
 
