@@ -37,3 +37,4 @@ bench: install
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/input_pipeline.py
 	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/safety.py
