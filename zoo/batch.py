@@ -1,7 +1,15 @@
-"""What loaders, data modules and augmentation call a batch.
+"""What loaders, data modules, augmentation and tasks call a batch: tensors by name.
 
-"input" (B, C, H, W), uint8 as loaded and float32 when finished; "target" (B,), int64; "index" (B,), int64, the rows in
-the split; and "soft_target" (B, K), float32, where labels were mixed.
+"index" (B,), int64, are the rows in the split. The others, by what is learned:
+
+- images: "input" (B, C, H, W), uint8 as loaded and float32 when finished; "target" (B,), int64; "soft_target" (B, K),
+  float32, where labels were mixed.
+- sound: "input" (B, 1, F, T), a spectrogram laid out as an image, or (B, 1, T), the waveform; "target" (B,).
+- text: "input" (B, T), int64 tokens, filled up at the end with 0, which is no token of any text; "target" (B,).
+- language: "input" and "target" (B, T), int64, each target the token after its input; -100 where there is none.
+- series: "input" (B, L, C), standardised, targets before covariates; "target" (B, H, N), standardised likewise.
+- sequence to sequence: "input" (B, S) and "decoder_input", "target" (B, T), int64, filled up with 0.
+- transcription: "input" (B, 1, F, T) with "input_length" (B,), "target" (B, U) with "target_length" (B,).
 """
 
 from torch import Tensor

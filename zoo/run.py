@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from zoo import signals
 from zoo.build import Run, build, build_data, build_model, build_task, build_trainer, explained, prepare_process
-from zoo.callbacks.prediction_report import PredictionReport
+from zoo.callbacks.reports import reports
 from zoo.checkpoint import find_checkpoint, load_checkpoint
 from zoo.config.allowed import grant, granted
 from zoo.config.check import OptionErrors, check
@@ -167,7 +167,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         views = [cfg.tta] if isinstance(cfg.tta, str) else list(cfg.tta)
         task.model = explained("tta", TestTimeAugmentation, task.model, views=views)
     directory = make_directory(cfg.output_dir or path.parent / "evaluation", option="output_dir")
-    trainer = build_trainer(run_cfg, [PredictionReport(directory)], loggers=[])
+    trainer = build_trainer(run_cfg, reports(directory), loggers=[])
     try:
         metrics = _judge(trainer, task, data, split)
         if trainer.is_global_zero:
@@ -197,7 +197,8 @@ def _evaluation_config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
     if "evaluation_only" in data:  # of a folder or a file that was not trained on, every sample is judged
         data["evaluation_only"] = _origin(data) != _origin(saved["config"]["data"])
     # Facts are found anew, but the network sees what it was trained on.
-    run_cfg.data = {**data, "num_classes": None, **saved["preprocessing"]}
+    anew = {"num_classes": None} if "num_classes" in data else {}
+    run_cfg.data = {**data, **anew, **saved["preprocessing"]}
     with open_dict(run_cfg):
         device = {key: run_cfg.trainer[key] for key in ("_target_", "precision")} | EVALUATION
         run_cfg.trainer = OmegaConf.merge(device, cfg.get("trainer") or {})
@@ -231,7 +232,7 @@ def _judge_best(run: Run, best: Any) -> dict[str, float]:
     if path.is_file():
         run.task.load_state_dict(load_checkpoint(path, option="best_checkpoint")["state_dict"])
     # Only the report goes on: an average of weights must not replace the best ones now.
-    run.trainer.callbacks = [PredictionReport(run.output_dir / "report")]  # type: ignore[attr-defined]
+    run.trainer.callbacks = reports(run.output_dir / "report")  # type: ignore[attr-defined]
     return _judge(run.trainer, run.task, run.data, "test" if run.data.has_test else "val")
 
 

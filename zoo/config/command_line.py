@@ -103,15 +103,15 @@ def groups(directories: Sequence[Path]) -> dict[str, list[str]]:
     """Returns the config groups and their choices.
 
     Args:
-        directories: where configs lie; a folder in one is a group, a YAML file in that a choice, unless its name
-            begins with "_": that is a part of other choices.
+        directories: where configs lie; a folder in one is a group, a YAML file in that a choice, unless its name or
+            that of a folder begins with "_": that is a part of other choices.
     """
     found: dict[str, set[str]] = {}
     for directory in directories:
         for folder in sorted(path for path in directory.glob("*") if path.is_dir() and path.name[0] not in "._"):
             choices = found.setdefault(folder.name, set())
             files = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml"))
-            choices.update(str(path) for path in files if not path.name.startswith("_"))
+            choices.update(str(path) for path in files if not any(part.startswith("_") for part in path.parts))
     return {group: sorted(choices) for group, choices in sorted(found.items()) if group != "hydra"}
 
 

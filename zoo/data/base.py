@@ -35,10 +35,11 @@ def unwatched(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
 class DataModule(lightning.LightningDataModule):
     """Data of a run: its splits as loaders, its facts, and what happens to a batch on the device.
 
-    Concrete modules load once in `setup`, which costs nothing the second time, and set `class_names`.
+    Concrete modules load once in `setup`, which costs nothing the second time, and set `class_names`, where there are
+    classes.
     """
 
-    class_names: list[str]
+    class_names: Sequence[str] = ()
     batch_size: int
 
     def __init__(self) -> None:
@@ -93,9 +94,10 @@ class DataModule(lightning.LightningDataModule):
     def sample_name(self, split: Split, index: int) -> str:
         """Returns what a report calls a sample: its file, or its place in the split."""
 
-    @abstractmethod
     def align_classes(self, class_names: Sequence[str]) -> None:
         """Renumbers the targets by name, so that a model trained on other data can be evaluated on these.
+
+        By default nothing: there are no classes.
 
         Raises:
             DataError: the data have classes that the model does not know.

@@ -1,31 +1,23 @@
 """Data with one class a sample: the splits, facts and loaders that images, tables and their like share."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from zoo.batch import Batch
-from zoo.data.base import DataModule, Split
-from zoo.data.loader import BatchLoader, EpochLoader
-from zoo.data.order import (
-    Order,
-    SequentialOrder,
-    ShuffledOrder,
-    complement,
-    generator,
-    rank_and_world_size,
-    stratified,
-)
+from zoo.data.base import Split
+from zoo.data.loader import BatchLoader
+from zoo.data.order import Order, complement, generator, stratified
+from zoo.data.splits import SplitData
 from zoo.errors import DataError, OptionError
 from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
 
 _MOST_CLASSES_SHOWN = 30
 
 
-class LabelledData(DataModule):
+class LabelledData(SplitData):
     """Splits, facts and loaders of samples that have one class each, whatever the samples are.
 
     A split that the data do not bring is cut off the training split, stratified by class, by `split_seed` alone.
@@ -51,20 +43,14 @@ class LabelledData(DataModule):
         train_samples: PositiveInt | None = None,
         num_classes: PositiveInt | None = None,
     ) -> None:
-        super().__init__()
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.val_fraction, self.split_seed, self.train_samples = val_fraction, split_seed, train_samples
-        self.seed, self.num_classes = seed, num_classes
+        self.num_classes = num_classes
         self.labels: dict[str, Tensor] = {}
-        self._order: Order | None = None
 
     @abstractmethod
     def load(self) -> dict[str, Tensor]:
         """Reads the data, sets `class_names` and what else is found, and returns the labels of each split."""
-
-    @abstractmethod
-    def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> EpochLoader[Batch]:
-        """Returns batches of a split as loaded, not finished yet."""
 
     def setup(self, stage: str | None = None) -> None:
         """Loads the splits, the first time it is called.
@@ -76,21 +62,10 @@ class LabelledData(DataModule):
         if not self.labels:
             self.labels = self.load()
 
-    def check_training(self) -> None:
-        """Asks for training samples, and enough of them for a batch.
-
-        Raises:
-            DataError: there are none.
-            OptionError: the samples do not fill one batch of every process.
-        """
-        if "train" not in self.labels:
-            remedy = "give data with a training split, and leave data.evaluation_only false"
-            raise DataError("data", "no samples to train on", remedy)
-        available, processes = len(self.labels["train"]), rank_and_world_size()[1]
-        if self.batch_size * processes > available:
-            asked = f"{self.batch_size} asked" + (f" by each of {processes} processes" if processes > 1 else "")
-            problem = f"{asked}, but only {available} training samples"
-            raise OptionError("data.batch_size", problem, f"lower it to at most {available // processes}")
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many samples each split has."""
+        return {split: len(labels) for split, labels in self.labels.items()}
 
     def split_train(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Splits training rows into those to train on and those held out, both ascending.
@@ -155,11 +130,6 @@ class LabelledData(DataModule):
         """Returns the number of classes and the preprocessing."""
         return {"num_classes": len(self.class_names), **self.preprocessing()}
 
-    @property
-    def has_test(self) -> bool:
-        """Whether there is a test split."""
-        return "test" in self.labels
-
     def align_classes(self, class_names: Sequence[str]) -> None:
         """Renumbers the targets by name, so that a model trained on other data can be evaluated on these.
 
@@ -182,28 +152,6 @@ class LabelledData(DataModule):
         """Returns where the data have a class, for errors."""
         return "data"
 
-    def train_dataloader(self) -> EpochLoader[Batch]:
-        """Returns the batches of a training epoch, in an order that is a function of (seed, epoch)."""
-        self.check_training()
-        samples = len(self.labels["train"])
-        overfit = getattr(self.trainer, "overfit_batches", 0) > 0
-        self._order = SequentialOrder(samples) if overfit else ShuffledOrder(samples, self.seed)
-        return self.loader("train", self._order, self.batch_size, train=True)
-
-    def val_dataloader(self) -> EpochLoader[Batch]:
-        """Returns the batches of the validation split."""
-        return self._evaluation_loader("val")
-
-    def test_dataloader(self) -> EpochLoader[Batch]:
-        """Returns the batches of the test split."""
-        return self._evaluation_loader("test")
-
-    def _evaluation_loader(self, split: Split) -> EpochLoader[Batch]:
-        if split not in self.labels:
-            raise DataError("data", f"there is no {split} split", f"ask for {' or '.join(self.labels)}")
-        order = SequentialOrder(len(self.labels[split]))
-        return self.loader(split, order, self.eval_batch_size, train=False)
-
     def cut_batches(
         self, inputs: Tensor, split: Split, order: Order, batch_size: int, *, train: bool, device_cache: bool
     ) -> BatchLoader:
@@ -219,18 +167,12 @@ class LabelledData(DataModule):
             device=root if device_cache and root.type == "cuda" else "cpu",
         )
 
-    def scan_loaders(self) -> dict[Split, Iterable[Batch]]:
-        """Returns the batches of each split in order, so that no sample is left out and none augmented."""
-        splits: tuple[Split, ...] = ("train", "val", "test")
-        return {split: self._evaluation_loader(split) for split in splits if split in self.labels}
-
     def summary(self) -> list[str]:
         """Returns lines on the size of each split, the samples of each class and the facts that are no lists."""
-        lines = [f"{split:<12} {len(labels):,} samples" for split, labels in self.labels.items()]
         counts = sum(labels.bincount(minlength=len(self.class_names)) for labels in self.labels.values())
         assert isinstance(counts, Tensor)
         named = [f"{name} {count:,}" for name, count in zip(self.class_names, counts.tolist(), strict=True)]
         if (more := len(named) - _MOST_CLASSES_SHOWN) > 0:
             named = [*named[:_MOST_CLASSES_SHOWN], f"and {more} more"]
-        facts = [f"{name:<12} {fact}" for name, fact in self.preprocessing().items() if not isinstance(fact, list)]
-        return [*lines, f"{'classes':<12} {len(self.class_names)}: {', '.join(named)}", *facts]
+        classes = f"{'classes':<12} {len(self.class_names)}: {', '.join(named)}"
+        return [*self.describe_splits(), classes, *self.describe_facts(self.preprocessing())]

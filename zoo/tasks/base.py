@@ -101,6 +101,14 @@ class Task(ResumableModule):
         """Turns what `compare` gave into what metrics and reports read, for many batches at once."""
         return preds
 
+    def derived(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns what a stage logs beside its losses and metrics, computed from them; by default nothing.
+
+        Args:
+            values: the losses and metrics of the whole stage by name, such as `loss`.
+        """
+        return {}
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the loss of one batch; each `log_every_n_steps` batches their averages are logged."""
         self._log_full_window()
@@ -190,7 +198,9 @@ class Task(ResumableModule):
         return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
 
     def _log_stage(self, stage: str, record: StageMetrics, *, logger: bool = True) -> None:
-        self.log_dict({f"{stage}/{name}": value for name, value in record.compute().items()}, logger=logger)
+        values = record.compute()
+        values |= self.derived(values)
+        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, logger=logger)
 
 
 # Lightning inspects this signature in every step, 30 us each time; inspect takes a ready one.
