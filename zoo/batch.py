@@ -15,3 +15,5 @@
 from torch import Tensor
 
 Batch = dict[str, Tensor]
+
+NO_TARGET = -100  # the target where there is none, which torch's cross-entropy leaves out
