@@ -126,3 +126,11 @@ def test_losses_are_read_off_the_source_of_the_task(tmp_path: Any, monkeypatch: 
     assert refused("Child", "val/regresion")
     assert not refused("Computed", "val/anything")
     assert not refused("Logging", "val/own")
+
+
+def test_what_a_task_derives_can_be_monitored() -> None:
+    names = logged_names(values("task=language_modeling"))
+    assert names is not None and {"val/loss", "val/perplexity", "val/bits_per_character"} <= names
+    assert not check_monitors(values("task=language_modeling", "task.monitor=val/perplexity"))
+    (error,) = check_monitors(values("task=language_modeling", "task.monitor=val/perplexty"))
+    assert "did you mean val/perplexity?" in error.remedy

@@ -94,20 +94,22 @@ def _has_one_value(metric: Any) -> bool:
 
 
 def _loss_names(target: Any) -> set[str] | None:
-    """Returns the names of the losses that a task gives; None where its source does not tell."""
+    """Returns the names of what a task gives as losses, and derives from them; None where its source does not tell."""
     try:
         found = find(target) if isinstance(target, str) else None
     except NotFoundError:
         return None  # the check of the targets says so
-    names: set[str] | None = None
+    names: dict[str, set[str]] = {}
     while isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):
         if (found.module.name, found.node.name) == _BASE:
-            return names
+            return names["losses"] | names.get("derived", set()) if "losses" in names else None
         if _logs(found.node) or len(found.node.bases) != 1:
             return None
-        own = [item for item in found.node.body if isinstance(item, Function) and item.name == "losses"]
-        if own and names is None and (names := _keys(own[-1])) is None:
-            return None
+        for item in found.node.body:
+            if isinstance(item, Function) and item.name in ("losses", "derived") and item.name not in names:
+                if (keys := _keys(item)) is None:
+                    return None
+                names[item.name] = keys
         found = lookup(found.node.bases[0], found.module)
     return None
 
