@@ -10,6 +10,8 @@ from torch.nn import functional
 from zoo.batch import NO_TARGET, Batch
 from zoo.tasks.base import Task
 
+_NATS_A_BIT = math.log(2)
+
 
 class LanguageModelingTask(Task):
     """Learns to continue a text.
@@ -56,7 +58,7 @@ class LanguageModelingTask(Task):
             return {}
         added = [values[name] for name in ("regularization", "l1") if name in values]
         loss = values["loss"] - sum(added)
-        bits = loss / math.log(2) * self._tokens_per_character()
+        bits = loss / _NATS_A_BIT * self._tokens_per_character()
         return {"perplexity": loss.exp(), "bits_per_character": bits}
 
     def _tokens_per_character(self) -> float:
