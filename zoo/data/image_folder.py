@@ -13,7 +13,8 @@ from torch import Tensor
 from zoo.data.augment import BatchAugment
 from zoo.data.base import BadSample, Split, Watch, unwatched
 from zoo.data.decode import MEND_OR_SKIP
-from zoo.data.image_files import FilesLoader, ImageFiles
+from zoo.data.files_loader import FilesLoader
+from zoo.data.image_files import ImageFiles
 from zoo.data.image_scan import class_names, readable, scan
 from zoo.data.images import ImageData
 from zoo.data.order import Order, generator

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,10 @@ _TAIL = 4096
 _MOST_NAMED = 5
 
 
-def scan(root: Path, *, fewest_classes: int = 2) -> dict[str, dict[str, list[Path]]]:
-    """Finds the images of each class of each split.
+def scan(
+    root: Path, *, fewest_classes: int = 2, suffixes: Set[str] = SUFFIXES, kind: str = "images"
+) -> dict[str, dict[str, list[Path]]]:
+    """Finds the images, or other files, of each class of each split.
 
     A folder is one of splits if it has a training folder or no other folders than those of splits. All images of any
     other are training images.
@@ -27,6 +29,8 @@ def scan(root: Path, *, fewest_classes: int = 2) -> dict[str, dict[str, list[Pat
     Args:
         root: the folder.
         fewest_classes: how many folders of classes there must be.
+        suffixes: how the names of the files end.
+        kind: what the files are, in the plural.
 
     Returns:
         Files in alphabetical order by split and class.
@@ -40,15 +44,17 @@ def scan(root: Path, *, fewest_classes: int = 2) -> dict[str, dict[str, list[Pat
     splits = {SPLIT_FOLDERS[folder.name]: folder for folder in folders if folder.name in SPLIT_FOLDERS}
     if not splits or ("train" not in splits and any(folder.name not in SPLIT_FOLDERS for folder in folders)):
         splits = {"train": root}
-    found = {split: {folder.name: _images(folder) for folder in _subfolders(path)} for split, path in splits.items()}
+    found = {
+        split: {folder.name: _files(folder, suffixes) for folder in _subfolders(path)} for split, path in splits.items()
+    }
     classes = class_names(found)
     if len(classes) < fewest_classes:
         problem = f"{len(classes)} folders of classes found, but {fewest_classes} or more are needed"
-        raise DataError(str(splits.get("train", root)), problem, "sort the images into one folder a class")
+        raise DataError(str(splits.get("train", root)), problem, f"sort the {kind} into one folder a class")
     for split, files_by_class in found.items():
         for name, files in files_by_class.items():
             if not files:
-                problem = f"no images ({' '.join(sorted(SUFFIXES))})"
+                problem = f"no {kind} ({' '.join(sorted(suffixes))})"
                 raise DataError(str(splits[split] / name), problem, "add some, or remove the folder")
     return {split: files_by_class for split, files_by_class in found.items() if files_by_class}
 
@@ -65,13 +71,13 @@ def _subfolders(folder: Path) -> list[Path]:
         raise _closed(error) from error
 
 
-def _images(folder: Path) -> list[Path]:
-    """Finds images at any depth, hidden ones aside: all that is named like one, were it a folder or a broken link."""
+def _files(folder: Path, suffixes: Set[str]) -> list[Path]:
+    """Finds files at any depth, hidden ones aside: all that is named so, were it a folder or a broken link."""
     found: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         names = (name for name in (*folders, *files) if not name.startswith("."))
-        found += (Path(place, name) for name in names if Path(name).suffix.lower() in SUFFIXES)
+        found += (Path(place, name) for name in names if Path(name).suffix.lower() in suffixes)
     return sorted(found)
 
 

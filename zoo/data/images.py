@@ -60,7 +60,6 @@ class ImageData(LabelledData):
         )
         self.augment, self.in_channels, self.mean, self.std = augment, in_channels, mean, std
         self.image_size = None if image_size is None else sides(image_size)
-        self._table: tuple[int, Tensor] | None = None
         self._constants: tuple[Tensor, Tensor] | None = None
 
     @abstractmethod
@@ -108,17 +107,9 @@ class ImageData(LabelledData):
         """
         if self.augment is None or not train:
             return {**batch, "input": self._normalize(batch["input"])}
-        draws = self._draws(self.augment, batch["index"])
+        draws = self.draws(self.augment, batch["index"])
         images = self._normalize(self.augment.on_pixels(batch["input"], draws))
         return self.augment.on_normalized({**batch, "input": images}, draws, len(self.class_names))
-
-    def _draws(self, augment: BatchAugment, index: Tensor) -> Tensor:
-        """Returns the random numbers of these samples in this epoch, whose table is drawn with its first batch."""
-        epoch = self._order.epoch if self._order else 0
-        if self._table is None or self._table[0] != epoch or self._table[1].device != index.device:
-            table = augment.table(len(self.labels["train"]), self.seed, epoch)
-            self._table = epoch, table.to(index.device)
-        return self._table[1].index_select(0, index)
 
     def _normalize(self, images: Tensor) -> Tensor:
         """Scales pixels from 0..255 to mean 0 and standard deviation 1 a channel."""
