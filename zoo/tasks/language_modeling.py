@@ -19,8 +19,8 @@ class LanguageModelingTask(Task):
     The model gives logits (B, T, V) for tokens (B, T); the batch holds `target` (B, T), -100 where there is none.
     Losses are means over tokens. The criterion, called with logits (N, V) and targets (N,), is that of training:
     evaluation takes plain cross-entropy, whatever the criterion smooths or weighs, so that the perplexity of any two
-    runs compares. A model may have a method `regularization()`, whose value after a forward pass is added to the loss
-    of training.
+    runs compares. A model may have a method `regularization()`, whose value after a forward pass, where it is not
+    None, is added to the loss of training.
     """
 
     def losses(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
@@ -30,10 +30,9 @@ class LanguageModelingTask(Task):
         if not self.training:
             return {"loss": functional.cross_entropy(logits, target, ignore_index=NO_TARGET)}
         loss = self.criterion(logits, target)
-        if not hasattr(self.model, "regularization"):
-            return {"loss": loss}
-        penalty = self.model.regularization()  # type: ignore[operator]
-        return {"loss": loss + penalty, "regularization": penalty}
+        regularization = getattr(self.model, "regularization", None)
+        penalty: Tensor | None = regularization() if regularization is not None else None
+        return {"loss": loss} if penalty is None else {"loss": loss + penalty, "regularization": penalty}
 
     def compare(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the most probable and the true token of each place that has a target, (N,).
