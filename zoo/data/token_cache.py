@@ -1,0 +1,18 @@
+"""Where texts and tokens that were made once are kept for the runs that follow."""
+
+import os
+from pathlib import Path
+
+from zoo.errors import StorageError
+
+
+def cache_folder(given: str | None) -> Path:
+    """Returns a folder of the user's choice, or `zoo/tokens` in the user's cache."""
+    if given is not None:
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "zoo" / "tokens"
+
+
+def cannot_cache(folder: Path, error: OSError) -> StorageError:
+    """Returns what it means that the folder cannot be written to."""
+    return StorageError(str(folder), f"cannot be written ({error.strerror})", "make room, or set data.cache_dir=FOLDER")
