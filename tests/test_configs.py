@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo.config.check import OptionErrors
 from zoo.config.entry import compose
 from zoo.run import train
 
@@ -21,17 +22,43 @@ def run_once(directory: Path, *overrides: str) -> None:
     train(compose(["trainer=fast_dev_run", f"output_dir={directory}", *overrides]))
 
 
+def goes_with(model: str, data: str) -> bool:
+    """Whether the data have the facts that the model asks for."""
+    try:
+        compose([f"data={data}", f"model={model}"])
+    except OptionErrors:
+        return False
+    return True
+
+
+IMAGE_MODELS = [model for model in choices("model") if goes_with(model, "synthetic_images")]
+
+
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_experiment_runs(experiment: str, tmp_path: Path) -> None:
     data = compose([f"experiment={experiment}"]).data
+    source = data.get("source", data)
     swap: list[str] = []
-    if "dataset" in data.source:  # one to be downloaded: made-up images of its shape stand in
-        in_channels, image_size = SHAPES[data.source.dataset]
+    if "dataset" in source:  # one to be downloaded: made-up images of its shape stand in
+        in_channels, image_size = SHAPES[source.dataset]
         swap = ["data=synthetic_images", f"data.in_channels={in_channels}", f"data.image_size={image_size}", *SMALL]
+    elif "data_dir" in source and "ZOO_DATA_DIR" not in os.environ:
+        pytest.skip("ZOO_DATA_DIR, which names the folder of its data, is not set")
     run_once(tmp_path, f"experiment={experiment}", *swap)
 
 
-@pytest.mark.parametrize("model", choices("model"))
+def test_a_model_that_asks_for_other_data_is_refused_in_words() -> None:
+    for model, fact in (("gpt", "vocab_size"), ("dlinear", "lookback")):
+        with pytest.raises(OptionErrors, match=f"model: needs data.{fact}, which these data do not have"):
+            compose(["data=digits", f"model={model}"])
+
+
+def test_every_model_goes_with_some_data() -> None:
+    data = ["synthetic_images", "waveforms", "python_lines", "stdlib_source", "co2"]
+    assert not [model for model in choices("model") if not any(goes_with(model, name) for name in data)]
+
+
+@pytest.mark.parametrize("model", IMAGE_MODELS)
 @pytest.mark.parametrize("shape", ["1x8x8", "3x64x48"])
 def test_any_model_goes_with_any_image_data(model: str, shape: str, tmp_path: Path) -> None:
     if model == "timm":

@@ -114,6 +114,20 @@ def test_a_mistake_is_one_line_and_exit_code_2(start: Start, override: str, line
     assert len(lines) == 1
 
 
+def test_a_model_without_a_variant_for_the_task_is_named_with_the_tasks_it_has(start: Start, configs: Path) -> None:
+    (configs / "model" / "_deep").mkdir()
+    (configs / "model" / "_deep" / "lenet.yaml").write_text("_target_: torch.nn.Identity\n")
+    (configs / "model" / "deep.yaml").write_text("defaults:\n  - /model/_deep@_here_: ${optimizer}\n")
+    (configs / "optimizer" / "lenet.yaml").write_text("_target_: torch.optim.Adam\n_partial_: true\n")
+    primary = (configs / "train.yaml").read_text().replace("  - optimizer: adamw\n", "")
+    (configs / "train.yaml").write_text(primary.replace("  - callbacks", "  - optimizer: adamw\n  - callbacks"))
+    assert start("model=deep", "optimizer=lenet") == (0, [])
+    code, lines = start("model=deep")
+    assert code == 2
+    problem = "has no variant for task=adamw; choose another model, or a task of lenet"
+    assert lines == [f"error: model=deep: {problem}"]
+
+
 def test_several_mistakes_are_a_line_each(start: Start) -> None:
     code, lines = start("optimizer.lr=abc", "optimizer.lrr=1", "seeed=1")
     assert code == 2

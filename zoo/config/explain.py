@@ -72,6 +72,10 @@ def _of_choice(
     parent = re.match(r"In '([^']+)'", message)
     if not group:
         return OptionError(missing or "--config-name", "there is no such config", "correct the name")
+    if parent and "/_" in group:  # variants of a choice by the task
+        chosen = parent[1].replace("/", "=", 1)
+        listed = ", ".join(re.findall(r"^\t(\S+)$", message, re.MULTILINE))
+        return OptionError(chosen, f"has no variant for task={name}", f"choose another model, or a task of {listed}")
     head, _, rest = group.partition("/")
     choices = [choice.removeprefix(f"{rest}/") for choice in groups.get(head, ()) if choice.startswith(rest)]
     is_typed = any(re.match(rf"\+?{re.escape(group)}(@\S*?)?=", override) for override in overrides)

@@ -130,6 +130,10 @@ def _item(parent: DictConfig | ListConfig, key: Any, path: str, root: DictConfig
 def _dangling(path: str, raw: str, message: str, root: DictConfig) -> OptionError:
     match = re.search(r"Interpolation key '([^']+)'", message)
     key = match[1] if match else raw
+    group = path.partition(".")[0]
+    if key.startswith("data.") and group in ("model", "task"):  # a fact that data of another kind have
+        problem = f"needs {key}, which these data do not have"
+        return OptionError(group, problem, f"choose another {group}, or data of another kind")
     parent, _, name = key.rpartition(".")
     while parent and OmegaConf.select(root, parent, default=None) is None:
         parent, _, name = parent.rpartition(".")
