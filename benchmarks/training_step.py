@@ -1,7 +1,6 @@
 """The training step of the zoo, all services on, against a bare hand-written loop on the same network.
 
-The sides take turns in two processes, so that a machine whose speed drifts slows both, and neither profits from how the
-other has set up its process. The bare loop is the strongest that is usually written by hand: images normalised once and
+The sides take turns in two processes. The bare loop is the strongest that is usually written by hand: images normalised once and
 held as floats, an epoch's order by `randperm`, batches indexed whole, default memory layout, default implementation of
 the optimizer, nothing logged. The zoo's side is `zoo.build` with its default callbacks and loggers, fed uint8 images
 that it normalises batch by batch; a step is what passes between the start of an epoch and the end of its last batch,
@@ -11,8 +10,6 @@ without validation and the saving of checkpoints, which come once an epoch.
 """
 
 import argparse
-import multiprocessing
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +18,7 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from lightning.pytorch import Callback
+from interleaved import Timer, compare
 from torch import Tensor, nn
 
 from zoo.build import build
@@ -62,23 +59,6 @@ BATCH_SIZE = 128
 EPOCHS = 2  # counted
 
 
-class Timer(Callback):
-    """Seconds a step from the start of an epoch to the end of its last batch, without the first epoch."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock, self.seconds, self.steps, self.started = clock, 0.0, 0, 0.0
-
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Starts the clock."""
-        self.started = self.clock()
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Stops the clock."""
-        if trainer.current_epoch > 0:
-            self.seconds += self.clock() - self.started
-            self.steps += trainer.num_training_batches
-
-
 def config(case: Case, directory: str) -> Any:
     """The config of both sides."""
     channels, height, width = case.image
@@ -100,8 +80,10 @@ def config(case: Case, directory: str) -> Any:
     )
 
 
-def zoo_seconds(case: Case) -> float:
+def zoo_seconds(name: str) -> float:
     """Seconds a step of the zoo."""
+    case = CASES[name]
+    torch.set_num_threads(case.threads)
     with tempfile.TemporaryDirectory() as directory:
         run = build(config(case, directory), started=time.perf_counter())
         timer = Timer(case.clock)
@@ -110,8 +92,10 @@ def zoo_seconds(case: Case) -> float:
     return timer.seconds / timer.steps
 
 
-def bare_seconds(case: Case) -> float:
+def bare_seconds(name: str) -> float:
     """Seconds a step of the bare loop."""
+    case = CASES[name]
+    torch.set_num_threads(case.threads)
     cfg = config(case, "")
     model = instantiate(cfg.model)
     optimizer = instantiate(cfg.optimizer)(model.parameters())
@@ -132,41 +116,14 @@ def bare_seconds(case: Case) -> float:
     return (case.clock() - started) / (EPOCHS * case.batches)
 
 
-def serve(side: Callable[[Case], float], connection: Any) -> None:
-    """Measures one case after the other, in a process of its own."""
-    while (name := connection.recv()) is not None:
-        torch.set_num_threads(CASES[name].threads)
-        connection.send(side(CASES[name]))
-
-
 def main() -> None:
     """Prints microseconds a step of both sides and their ratio for each case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=CASES)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    context = multiprocessing.get_context("spawn")
-    connections = {}
-    for side in (bare_seconds, zoo_seconds):
-        connections[side.__name__], theirs = context.Pipe()
-        context.Process(target=serve, args=(side, theirs), daemon=True).start()
-
-    def measure(side: Callable[[Case], float], name: str) -> float:
-        connections[side.__name__].send(name)
-        return float(connections[side.__name__].recv())
-
-    for name in [arguments.only] if arguments.only else CASES:
-        turns = [(measure(bare_seconds, name), measure(zoo_seconds, name)) for _ in range(arguments.rounds)]
-        bare, zoo = (statistics.median(side) for side in zip(*turns, strict=True))
-        ratios = [one / other for one, other in turns]
-        print(
-            f"{name}: zoo {zoo * 1e6:.0f} us, bare {bare * 1e6:.0f} us a step, "
-            f"ratio: {statistics.median(ratios):.2f} "
-            f"(from {min(ratios):.2f} to {max(ratios):.2f}; bar {CASES[name].bar})",
-            flush=True,
-        )
-    for connection in connections.values():
-        connection.send(None)
+    names = [arguments.only] if arguments.only else CASES
+    compare(bare_seconds, zoo_seconds, {name: CASES[name].bar for name in names}, rounds=arguments.rounds)
 
 
 if __name__ == "__main__":
