@@ -1,10 +1,10 @@
 """The training step of the zoo, all services on, against a bare hand-written loop on the same network.
 
-The sides take turns in two processes. The bare loop is the strongest that is usually written by hand: images normalised once and
-held as floats, an epoch's order by `randperm`, batches indexed whole, default memory layout, default implementation of
-the optimizer, nothing logged. The zoo's side is `zoo.build` with its default callbacks and loggers, fed uint8 images
-that it normalises batch by batch; a step is what passes between the start of an epoch and the end of its last batch,
-without validation and the saving of checkpoints, which come once an epoch.
+The sides take turns in two processes. The bare loop is the strongest that is usually written by hand: images
+normalised once and held as floats, an epoch's order by `randperm`, batches indexed whole, default memory layout,
+default implementation of the optimizer, nothing logged. The zoo's side is `zoo.build` with its default callbacks and
+loggers, fed uint8 images that it normalises batch by batch; a step is what passes between the start of an epoch and the
+end of its last batch, without validation and the saving of checkpoints, which come once an epoch.
 
     python benchmarks/training_step.py [--only mlp|mlp-sgd|lenet|resnet] [--rounds 5]
 """
