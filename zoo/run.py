@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def _train(run: Run) -> float | None:
         final = _judge_best(run, best)
         values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts)
     if trainer.is_global_zero:
-        _show(final, values)
+        _show(final, values, run.task.next_commands(values["output_dir"]))
     score = getattr(best, "best_model_score", None) if best else fitted.get(run.task.monitor)
     return None if score is None else float(score)
 
@@ -242,7 +242,7 @@ def _judge(trainer: Trainer, task: Task, data: DataModule, split: str) -> dict[s
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def _show(final: Mapping[str, float], values: Mapping[str, Any]) -> None:
+def _show(final: Mapping[str, float], values: Mapping[str, Any], commands: Sequence[str]) -> None:
     directory = values["output_dir"]
     print()
     _table(final)
@@ -254,12 +254,10 @@ def _show(final: Mapping[str, float], values: Mapping[str, Any]) -> None:
     )
     if values["best_checkpoint"]:
         python = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else "python"
-        print(
-            f"  checkpoint  {os.path.relpath(values['best_checkpoint'])}\n\n"
-            f"next:\n"
-            f"  {python} evaluate.py ckpt={directory}\n"
-            f"  {python} -m tensorboard.main --logdir {directory}/tensorboard --host 127.0.0.1"
-        )
+        print(f"  checkpoint  {os.path.relpath(values['best_checkpoint'])}\n\nnext:")
+        tensorboard = f"-m tensorboard.main --logdir {directory}/tensorboard --host 127.0.0.1"
+        for command in (f"evaluate.py ckpt={directory}", *commands, tensorboard):
+            print(f"  {python} {command}")
 
 
 def _table(metrics: Mapping[str, float]) -> None:

@@ -60,6 +60,10 @@ class LanguageModelingTask(Task):
         bits = loss / _NATS_A_BIT * self._tokens_per_character()
         return {"perplexity": loss.exp(), "bits_per_character": bits}
 
+    def next_commands(self, directory: str) -> list[str]:
+        """Returns the command that lets the model write."""
+        return [f'-m zoo generate ckpt={directory} prompt=""']
+
     def _tokens_per_character(self) -> float:
         """What the data say of the split at hand; 1 where they say nothing."""
         trainer = self._trainer
