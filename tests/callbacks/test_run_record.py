@@ -21,11 +21,17 @@ class RecordedData(TinyData):
     fingerprint, batch_size = "f" * 64, 16
 
 
-def record(folder: Path, log: CSVLog, epochs: int, checkpoint: Path | None = None) -> RunRecord:
+class TokenData(RecordedData):
+    tokens_per_sample = 64
+
+
+def record(
+    folder: Path, log: CSVLog, epochs: int, checkpoint: Path | None = None, data: type[TinyData] = RecordedData
+) -> RunRecord:
     """Trains with a record, and saves after it."""
     kept = RunRecord(folder, config={"seed": 3}, started=time.perf_counter())
     trainer = tiny_trainer(folder, callbacks=[kept], logger=[log], max_epochs=epochs, num_sanity_val_steps=0)
-    trainer.fit(TinyTask(), datamodule=RecordedData(), ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(TinyTask(), datamodule=data(), ckpt_path=checkpoint, weights_only=True)
     trainer.save_checkpoint(folder / "last.ckpt")
     kept.write(trainer, {"train/loss": 0.5}, status="completed")
     return kept
@@ -47,3 +53,10 @@ def test_a_run_that_goes_on_keeps_its_rows_and_its_seconds(tmp_path: Path) -> No
     values = json.loads((tmp_path / "metrics.json").read_text())
     assert values["seconds_total"] > saved["seconds"] and values["seed"] == 3
     assert values["samples_per_second"] > 0 and values["peak_memory_mb"] > 1
+
+
+def test_tokens_a_second_stand_beside_samples_where_each_has_so_many(tmp_path: Path) -> None:
+    record(tmp_path, CSVLog(tmp_path), 1, data=TokenData)
+    values = json.loads((tmp_path / "metrics.json").read_text())
+    assert values["tokens_per_second"] == pytest.approx(64 * values["samples_per_second"])
+    assert "throughput/tokens_per_second" in (tmp_path / "metrics.csv").read_text()

@@ -98,6 +98,8 @@ class RunRecord(Callback):
         rate = batches * _data(trainer).batch_size * trainer.world_size / seconds
         self.rates.append(rate)
         pl_module.log("throughput/samples_per_second", rate)
+        if tokens := _tokens_per_sample(trainer):
+            pl_module.log("throughput/tokens_per_second", rate * tokens)
 
     def _seconds_training(self, pl_module: LightningModule) -> float:
         """Seconds of training in this epoch so far."""
@@ -127,6 +129,12 @@ class RunRecord(Callback):
             if isinstance(logger, CSVLog):
                 logger.resume(checkpoint["zoo"]["logged_rows"])
 
+    def _throughput(self, trainer: Trainer) -> dict[str, float | None]:
+        rate = statistics.median(self.rates) if self.rates else None
+        tokens = _tokens_per_sample(trainer)
+        of_tokens = {"tokens_per_second": None if rate is None else rate * tokens} if tokens else {}
+        return {"samples_per_second": rate, **of_tokens}
+
     def _seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.started
 
@@ -146,7 +154,7 @@ class RunRecord(Callback):
             "num_parameters": sum(parameter.numel() for parameter in module.parameters()),
             "seconds_total": self._seconds(),
             "seconds_to_first_step": self.seconds_to_first_step,
-            "samples_per_second": statistics.median(self.rates) if self.rates else None,
+            **self._throughput(trainer),
             "peak_memory_mb": peak,
             "device": trainer.strategy.root_device.type,
             "precision": trainer.precision,
@@ -162,6 +170,11 @@ class RunRecord(Callback):
 def _batches(trainer: Trainer) -> int:
     """Batches of this epoch that were trained on."""
     return trainer.fit_loop.epoch_loop.batch_progress.current.completed
+
+
+def _tokens_per_sample(trainer: Trainer) -> int | None:
+    """How many tokens a sample has, where all have the same number of them."""
+    return getattr(_data(trainer), "tokens_per_sample", None)
 
 
 def _data(trainer: Trainer) -> Any:
