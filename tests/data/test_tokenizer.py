@@ -33,7 +33,7 @@ def test_what_a_checkpoint_carries_makes_the_same_tokenizer(kind: Kind) -> None:
 def test_no_text_holds_padding_and_all_numbers_lie_in_the_vocabulary(kind: Kind) -> None:
     tokenizer = trained(kind)
     ids = tokenizer.encode(TEXT + "\u1234 unheard-of")
-    assert 0 < min(ids)
+    assert min(ids) > 0
     assert max(ids) < tokenizer.vocab_size
     assert tokenizer.encode_array(TEXT).tolist() == tokenizer.encode(TEXT)
 
