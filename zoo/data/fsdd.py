@@ -8,6 +8,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from zoo.data.sounds import SoundFiles
 from zoo.errors import DataError
 
 NUM_TEST = 5
@@ -38,7 +41,7 @@ class Recording:
 
 
 class FSDD:
-    """Finds the recordings where they lie; read them with `zoo.data.sound_files.read_sound`.
+    """Finds the recordings where they lie; `zoo.data.sound_files.read_sound` reads one.
 
     Args:
         data_dir: the folder that holds `fsdd/recordings`; `~` stands for the home folder.
@@ -74,3 +77,15 @@ class FSDD:
                 problem = f"{len(found)} recordings found, none of them for {split}"
                 raise DataError(str(self.folder), problem, f"clone {_ADDRESS} anew")
         return sorted(found, key=lambda found: (found.digit, found.speaker, found.index))
+
+    def find(self) -> dict[str, SoundFiles]:
+        """Returns the recordings of "train" and "test"; each digit and speaker has its share in validation."""
+        recordings = self.recordings()
+        speakers = sorted({recording.speaker for recording in recordings})
+        splits = {}
+        for split in ("train", "test"):
+            part = [recording for recording in recordings if recording.split == split]
+            strata = [recording.digit * len(speakers) + speakers.index(recording.speaker) for recording in part]
+            files, digits = [recording.path for recording in part], [recording.digit for recording in part]
+            splits[split] = SoundFiles.below(self.folder, files, digits, torch.tensor(strata))
+        return splits

@@ -52,11 +52,11 @@ class SoundFeatures:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        self.kind = kind
+        self.kind, self.sample_rate = kind, sample_rate
         self.mean, self.std = mean, std
         self._constants: tuple[Tensor, Tensor] | None = None
         self._transform: torch.nn.Module = torch.nn.Identity()
-        self.num_features, self.hop = 1, 1
+        self.num_features, self.hop, self.shortest = 1, 1, 1
         if kind == "waveform":
             return
         window, self.hop = (max(1, round(seconds * sample_rate)) for seconds in (window_seconds, hop_seconds))
@@ -66,8 +66,10 @@ class SoundFeatures:
             raise ValueError(f"frequencies {min_frequency:g} to {highest:g} Hz: {rule}; set data.max_frequency=null")
         if kind == "mfcc" and num_mfcc > num_mels:
             raise ValueError(f"num_mfcc {num_mfcc}: there are only {num_mels} mel bands; set data.num_mels={num_mfcc}")
+        length = _fft_length(window, num_mels, (min_frequency, highest), sample_rate)
+        self.shortest = length // 2 + 1  # the transform mirrors half its length at either end
         mel = {
-            "n_fft": _fft_length(window, num_mels, (min_frequency, highest), sample_rate),
+            "n_fft": length,
             "win_length": window,
             "hop_length": self.hop,
             "f_min": min_frequency,
@@ -88,6 +90,17 @@ class SoundFeatures:
         """Returns the sides of what a sound becomes: features and columns, or its samples alone."""
         frames = self.num_frames(num_samples)
         return [frames] if self.kind == "waveform" else [self.num_features, frames]
+
+    def check(self, num_samples: int) -> None:
+        """Refuses sounds that are too short to be transformed.
+
+        Raises:
+            ValueError: they are.
+        """
+        if num_samples < self.shortest:
+            seconds = f"clips of {num_samples / self.sample_rate:.3g} s"
+            rule = f"{self.kind} needs {self.shortest / self.sample_rate:.3g} s or more"
+            raise ValueError(f"{seconds}: {rule}; set data.clip_seconds, or data.features=waveform")
 
     @torch.no_grad()
     def __call__(self, waves: Tensor) -> Tensor:

@@ -68,9 +68,13 @@ def read_sound(path: Path, sample_rate: int | None = None) -> tuple[Tensor, int]
         raise SoundError(str(error)) from error
     wave = torch.from_numpy(samples.mean(1) if samples.shape[1] > 1 else samples[:, 0])
     refuse_silence(wave)
-    if sample_rate is not None and sample_rate != rate:
-        wave, rate = _resampling(rate, sample_rate)(wave), sample_rate
-    return to_int16(wave), rate
+    rounded = to_int16(wave)
+    return (rounded, rate) if sample_rate is None else (resampled(rounded, rate, sample_rate), sample_rate)
+
+
+def resampled(samples: Tensor, old: int, new: int) -> Tensor:
+    """Returns 16-bit samples at another rate, (T,)."""
+    return samples if old == new else to_int16(_resampling(old, new)(to_float(samples)))
 
 
 def refuse_silence(wave: Tensor) -> None:
