@@ -25,14 +25,15 @@ def pieces() -> Iterator[Tokens]:
 
 def never() -> Iterator[Tokens]:
     raise AssertionError("the tokens are there already")
+    yield
 
 
 def test_tokens_are_written_once_and_mapped(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "a.npy"
-    tokens = token_file(path, pieces, vocab_size=65_536)
+    tokens = token_file(path, pieces(), vocab_size=65_536)
     assert isinstance(tokens, np.memmap) and tokens.dtype == np.uint16
     assert tokens.tolist() == [0, 1, 2, 3, 4, 60_000, 60_001, 60_002]
-    assert token_file(path, never, vocab_size=65_536).tolist() == tokens.tolist()
+    assert token_file(path, never(), vocab_size=65_536).tolist() == tokens.tolist()
     assert np.load(path).tolist() == tokens.tolist()  # NumPy's own format
 
 
@@ -47,17 +48,17 @@ def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path: Path) -> 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        token_file(tmp_path / "a.npy", broken, vocab_size=100)
+        token_file(tmp_path / "a.npy", broken(), vocab_size=100)
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
-    assert len(token_file(tmp_path / "a.npy", pieces, vocab_size=65_536)) == 8
+    assert len(token_file(tmp_path / "a.npy", pieces(), vocab_size=65_536)) == 8
 
 
 def test_a_file_that_was_cut_off_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
-    token_file(path, pieces, vocab_size=65_536)
+    token_file(path, pieces(), vocab_size=65_536)
     for length in (140, 128, 50, 0):
         os.truncate(path, length)
-        assert len(token_file(path, pieces, vocab_size=65_536)) == 8
+        assert len(token_file(path, pieces(), vocab_size=65_536)) == 8
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(StorageError, match=r"cannot be written \(No space left on device\); make room"):
-        token_file(tmp_path / "a.npy", full, vocab_size=100)
+        token_file(tmp_path / "a.npy", full(), vocab_size=100)
 
 
 def test_processes_that_start_together_write_one_file(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def _written(path: Path) -> tuple[int, bool]:
         wrote.append(1)
         yield from pieces()
 
-    return len(token_file(path, noted, vocab_size=65_536)), bool(wrote)
+    return len(token_file(path, noted(), vocab_size=65_536)), bool(wrote)
 
 
 @pytest.mark.parametrize("megabytes", [100, pytest.param(1000, marks=pytest.mark.slow)])
@@ -109,7 +110,7 @@ def _tokenize_in_little(path: Path, cache: Path, sender: Any) -> None:
     try:
         characters = survey(path, encoding="utf-8", cache=cache).characters
         codes = (np.frombuffer(text.encode(), np.uint8) for text in whole_lines(read_text(path)))
-        tokens = token_file(cache / "tokens.npy", lambda: codes, vocab_size=256)
+        tokens = token_file(cache / "tokens.npy", codes, vocab_size=256)
         windows = np.lib.stride_tricks.sliding_window_view(tokens, 1025)
         windows[np.random.default_rng(0).integers(0, len(windows), 64)]
         sender.send((characters, len(tokens)))

@@ -5,7 +5,7 @@ whole or not at all, under a name that is a function of text and tokenizer, and 
 """
 
 import fcntl
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,12 +23,12 @@ def token_type(vocab_size: int) -> np.dtype[Any]:
     return np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)
 
 
-def token_file(path: Path, pieces: Callable[[], Iterable[Tokens]], *, vocab_size: int) -> Tokens:
+def token_file(path: Path, pieces: Iterable[Tokens], *, vocab_size: int) -> Tokens:
     """Opens a file of tokens; where it is not there, writes it first, one process at a time.
 
     Args:
         path: the file; its folder is made if need be.
-        pieces: gives the tokens in pieces, of which one at a time is in memory.
+        pieces: the tokens, of which one piece at a time is in memory; not asked for where the file is there.
         vocab_size: number of tokens that there are.
 
     Returns:
@@ -45,7 +45,7 @@ def token_file(path: Path, pieces: Callable[[], Iterable[Tokens]], *, vocab_size
             fcntl.flock(lock, fcntl.LOCK_EX)
             if (found := _opened(path)) is None:  # no other process has written it meanwhile
                 with replacing(path) as file:
-                    _write(file, pieces(), token_type(vocab_size))
+                    _write(file, pieces, token_type(vocab_size))
         return _opened(path) if found is None else found  # type: ignore[return-value]
     except OSError as error:
         raise cannot_cache(path.parent, error) from error
