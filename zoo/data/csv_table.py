@@ -147,7 +147,7 @@ class _Reader:
             return
         numbers = [cells[place] for place in self.places]
         target = cells[self.target_place]
-        values = _numbers(numbers)
+        values = as_numbers(numbers)
         wrong = _wrong_class(target)
         if values is not None and not wrong:
             self.values.extend(values)
@@ -165,7 +165,7 @@ class _Reader:
         return f"has {len(cells)} cells where the header has {self.width}{commas}"
 
 
-def _numbers(cells: Sequence[str]) -> list[float] | None:
+def as_numbers(cells: Sequence[str]) -> list[float] | None:
     """Returns cells as numbers, or None if one of them is none; `float` alone would take 1_000 and infinity."""
     try:
         values = list(map(float, cells))
@@ -183,7 +183,7 @@ def wrong_number(cell: str) -> str:
         return f"is missing ({cell})" if cell else "is empty"
     if byte := not_utf8(cell):
         return f"has the byte {byte}, which is not UTF-8"
-    if _numbers([cell]) is not None:
+    if as_numbers([cell]) is not None:
         return ""
     if _INFINITE.fullmatch(cell):
         kind = "is infinite"
