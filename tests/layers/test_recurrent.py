@@ -48,9 +48,8 @@ def test_it_equals_torchs_layers_with_their_start_values(cell: str, bidirectiona
 
 @both_ways
 @every_cell
-@pytest.mark.parametrize("locked_dropout", [False, True])
-def test_padding_changes_no_real_place(cell: str, bidirectional: bool, locked_dropout: bool) -> None:
-    encoder = build(cell=cell, num_layers=2, bidirectional=bidirectional, locked_dropout=locked_dropout)
+def test_padding_changes_no_real_place(cell: str, bidirectional: bool) -> None:
+    encoder = build(cell=cell, num_layers=2, bidirectional=bidirectional)
     inputs, mask = padded()
     outputs, (from_run, state) = encoder(inputs, mask), encoder.run(inputs, mask)
     for row, length in enumerate(LENGTHS):
@@ -63,11 +62,26 @@ def test_padding_changes_no_real_place(cell: str, bidirectional: bool, locked_dr
 
 @both_ways
 def test_a_layer_at_a_time_gives_the_same_as_all_in_one_call(bidirectional: bool) -> None:
-    whole = build(num_layers=3, bidirectional=bidirectional)
-    single = build(num_layers=3, bidirectional=bidirectional, locked_dropout=True)
+    encoder = build(num_layers=3, bidirectional=bidirectional, dropout=0.5)
     inputs, mask = padded()
     for given in (None, mask):
-        torch.testing.assert_close(single.run(inputs, given), whole.run(inputs, given))
+        expected = encoder.eval().run(inputs, given)
+        encoder.train().dropout.p = 1e-9
+        torch.testing.assert_close(encoder.run(inputs, given), expected)
+
+
+@pytest.mark.parametrize("cell", ENGINES)
+def test_gradients_of_float32_do_not_depend_on_how_padding_is_skipped(cell: str) -> None:
+    inputs, mask = padded()
+    factors = numbers(3, 9, 12).float() * mask.unsqueeze(2)
+
+    def gradients(*, packed: bool) -> list[Tensor]:
+        encoder = build(cell=cell, num_layers=2, bidirectional=True).float()
+        outputs = encoder.run(inputs.float(), mask)[0] if packed else encoder(inputs.float(), mask)
+        (outputs * factors).sum().backward()
+        return [parameter.grad for parameter in encoder.parameters()]
+
+    torch.testing.assert_close(gradients(packed=False), gradients(packed=True), atol=1e-4, rtol=1e-4)
 
 
 @every_cell
@@ -191,6 +205,19 @@ def test_it_runs_in_mixed_precision(weight_drop: float) -> None:
     assert state[0].isfinite().all()
 
 
+@pytest.mark.parametrize("locked_dropout", [False, True])
+def test_dropout_between_layers_follows_the_seed(locked_dropout: bool) -> None:
+    encoder, inputs = build(num_layers=2, dropout=0.5, locked_dropout=locked_dropout), numbers(3, 9, 5)
+
+    def outputs(seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        return encoder(inputs)
+
+    assert torch.equal(outputs(0), outputs(0))
+    assert not torch.allclose(outputs(0), outputs(1))
+    assert torch.equal(encoder.eval()(inputs), build(num_layers=2)(inputs))
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("locked_dropout", [False, True])
 def test_a_gpu_gives_the_same_without_warnings(locked_dropout: bool) -> None:
@@ -199,5 +226,11 @@ def test_a_gpu_gives_the_same_without_warnings(locked_dropout: bool) -> None:
     expected = encoder.eval()(inputs, mask)
     encoder, inputs, mask = encoder.cuda(), inputs.cuda(), mask.cuda()
     torch.testing.assert_close(encoder(inputs, mask)[mask].cpu(), expected[mask.cpu()])
-    encoder.train()(inputs, mask).sum().backward()
+
+    def outputs() -> Tensor:
+        torch.manual_seed(0)
+        return encoder.train()(inputs, mask)
+
+    assert torch.equal(outputs(), outputs())
+    outputs().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in encoder.parameters())

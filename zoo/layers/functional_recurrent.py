@@ -25,7 +25,6 @@ def run_recurrent(
     *,
     num_layers: int = 1,
     bidirectional: bool = False,
-    dropout: float = 0.0,
     training: bool = False,
     lengths: Tensor | None = None,
 ) -> tuple[Tensor, State]:
@@ -38,15 +37,15 @@ def run_recurrent(
         state: the state before the first step.
         num_layers: how many layers the weights are of.
         bidirectional: whether each layer also reads backwards.
-        dropout: probability to drop a feature between layers.
-        training: whether it does.
+        training: whether there will be gradients; nothing is dropped between layers, since cuDNN seeds its noise once
+            and a run that is resumed would not draw the same.
         lengths: (B,) on the CPU: how many places of each sequence are real; None for all.
 
     Returns:
         The outputs (B, T, E), zero at padding, and the state after the last real place.
     """
     run = _FUNCTIONS[mode]
-    options = (True, num_layers, dropout, training, bidirectional)
+    options = (True, num_layers, 0.0, training, bidirectional)
     with _compacting(inputs):
         if lengths is None:
             outputs, *final = run(inputs, _as_torch(state), weights, *options, True)
@@ -61,6 +60,16 @@ def run_recurrent(
 
 def _as_torch(state: State) -> Tensor | State:
     return state[0] if len(state) == 1 else state
+
+
+def part_of(state: State, first: int, count: int) -> State:
+    """The state of some layers and directions."""
+    return tuple(part[first : first + count] for part in state)
+
+
+def joined(states: Sequence[State]) -> State:
+    """The state of all layers and directions, from those of some."""
+    return tuple(torch.cat(parts) for parts in zip(*states, strict=True))
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ Locked dropout and weight drop (DropConnect from hidden to hidden): Stephen Meri
 Socher, "Regularizing and Optimizing LSTM Language Models" (AWD-LSTM), 2017, arXiv:1708.02182.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from zoo.layers.functional_recurrent import State, run_recurrent
+from zoo.layers.functional_recurrent import State, joined, part_of, run_recurrent
 from zoo.layers.layer_norm_lstm import LayerNormLSTMLayer
 from zoo.layers.locked_dropout import LockedDropout
 from zoo.layers.recurrent_init import RecurrentInit, initialize_recurrent
@@ -39,7 +39,7 @@ class RecurrentEncoder(nn.Module):
         bidirectional: whether each layer also reads backwards.
         dropout: probability to drop a feature between two layers.
         locked_dropout: whether the same features are dropped there at all steps.
-        weight_drop: probability to drop a weight from hidden to hidden, drawn once for a batch.
+        weight_drop: probability to drop a weight from hidden to hidden, drawn once for all steps.
         init: a scheme that `initialize_recurrent` knows.
         forget_bias: start value of an LSTM's forget gates; None for that of `init`.
     """
@@ -62,15 +62,13 @@ class RecurrentEncoder(nn.Module):
         self.hidden_size, self.num_layers, self.bidirectional = hidden_size, num_layers, bidirectional
         self.num_directions = 2 if bidirectional else 1
         self.output_size = hidden_size * self.num_directions
-        self.locked_dropout, self.weight_drop = locked_dropout, weight_drop
+        self.weight_drop = weight_drop
         self.dropout = LockedDropout(dropout) if locked_dropout else nn.Dropout(dropout)
         self.engine: nn.RNNBase | None = None
         self.layers = nn.ModuleList()  # those of the loop in Python: each layer's directions, layer by layer
         if cell in _ENGINES:
-            between = dropout if num_layers > 1 else 0.0  # torch warns of one that would never drop
-            self.engine = _ENGINES[cell](
-                input_size, hidden_size, num_layers, batch_first=True, dropout=between, bidirectional=bidirectional
-            )
+            engine = _ENGINES[cell]
+            self.engine = engine(input_size, hidden_size, num_layers, batch_first=True, bidirectional=bidirectional)
         else:
             for layer in range(num_layers):
                 size = self.output_size if layer else input_size
@@ -101,7 +99,8 @@ class RecurrentEncoder(nn.Module):
         Args:
             inputs: the sequences.
             mask: as of `forward`, which is faster where the state is not needed.
-            state: the state before the first step, (layers x directions, B, H) each; None for zeros.
+            state: the state before the first step, one tensor (layers x directions, B, H), of an LSTM two; None for
+                zeros.
         """
         if self.engine is None:
             return self._run_directions(inputs, mask, state)
@@ -110,14 +109,15 @@ class RecurrentEncoder(nn.Module):
             lengths = lengths_of(mask).cpu()  # where packing needs them; the one time a GPU is waited for
             lengths = lengths if bool((lengths < mask.shape[1]).any()) else None
         state = self._zeros(inputs) if state is None else state
-        if not (self.training and self.locked_dropout):
+        if not self.training or self.dropout.p == 0:
             return self._run_layers(inputs, state, lengths, 0, self.num_layers)
         states = []
-        for layer in range(self.num_layers):
-            own = _part(state, layer * self.num_directions, self.num_directions)
-            inputs, own = self._run_layers(self.dropout(inputs) if layer else inputs, own, lengths, layer, layer + 1)
+        for layer, first in enumerate(self._first_places()):
+            inputs = self.dropout(inputs) if layer else inputs
+            own = part_of(state, first, self.num_directions)
+            inputs, own = self._run_layers(inputs, own, lengths, layer, layer + 1)
             states.append(own)
-        return inputs, _stacked(states)
+        return inputs, joined(states)
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """The layers, input to output: what fine-tuning freezes and thaws together."""
@@ -142,7 +142,6 @@ class RecurrentEncoder(nn.Module):
             state,
             num_layers=last - first,
             bidirectional=self.bidirectional,
-            dropout=self.engine.dropout,
             training=self.training,
             lengths=lengths,
         )
@@ -155,19 +154,23 @@ class RecurrentEncoder(nn.Module):
         states = []
         for first in self._first_places():
             inputs = self.dropout(inputs) if first else inputs
-            outputs, own = self._run_direction(first, inputs, mask, _part(state, first, 1))
+            outputs, own = self._run_direction(first, inputs, mask, part_of(state, first, 1))
             states.append(own)
             if places is not None:
-                backwards, own = self._run_direction(first + 1, _take(inputs, places), mask, _part(state, first + 1, 1))
+                backwards, own = self._run_direction(
+                    first + 1, _take(inputs, places), mask, part_of(state, first + 1, 1)
+                )
                 states.append(own)
                 outputs = torch.cat([outputs, _take(backwards, places)], dim=2)
             inputs = outputs
-        return inputs, _stacked(states)
+        return inputs, joined(states)
 
     def _run_direction(self, place: int, inputs: Tensor, mask: Tensor | None, state: State) -> tuple[Tensor, State]:
         if self.engine is not None:
             weights = self._weights(place, place + 1)
-            result: tuple[Tensor, State] = run_recurrent(self.engine.mode, weights, inputs, state)
+            result: tuple[Tensor, State] = run_recurrent(
+                self.engine.mode, weights, inputs, state, training=self.training
+            )
             return result
         layer = self.layers[place]
         assert isinstance(layer, LayerNormLSTMLayer)
@@ -193,7 +196,7 @@ class RecurrentEncoder(nn.Module):
 
 
 def _reversed_places(mask: Tensor | None, inputs: Tensor) -> Tensor:
-    """Returns (B, T, 1) where to look for what stands at each place when the real part is read backwards."""
+    """Returns (B, T), where to look for what stands at each place when the real part is read backwards."""
     length = inputs.shape[1]
     places = torch.arange(length, device=inputs.device)
     if mask is None:
@@ -204,12 +207,3 @@ def _reversed_places(mask: Tensor | None, inputs: Tensor) -> Tensor:
 
 def _take(features: Tensor, places: Tensor) -> Tensor:
     return features.gather(1, places.unsqueeze(2).expand_as(features))
-
-
-def _part(state: State, first: int, count: int) -> State:
-    """Returns the state of some directions."""
-    return tuple(part[first : first + count] for part in state)
-
-
-def _stacked(states: Sequence[State]) -> State:
-    return tuple(torch.cat(parts) for parts in zip(*states, strict=True))
