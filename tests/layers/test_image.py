@@ -20,3 +20,8 @@ def test_anything_else_is_refused(image_size: int | list[int]) -> None:
 def test_rows_of_a_table_are_no_images() -> None:
     with pytest.raises(ValueError, match="set model=mlp"):
         height_and_width([])
+
+
+def test_waveforms_are_no_images() -> None:
+    with pytest.raises(ValueError, match=r"a waveform has one side, this model needs two; set data\.features=mel"):
+        height_and_width([8000])

@@ -41,3 +41,11 @@ def test_rows_of_a_table_go_through_what_takes_numbers_and_not_through_convoluti
     check_image_size(nn.Linear(3, 2), 3, [])
     with pytest.raises(ValueError, match=r"rows of 3 numbers do not go through it \(.*\); set model=mlp"):
         check_image_size(nn.Conv2d(3, 4, 1), 3, [])
+
+
+def test_waveforms_go_through_convolutions_in_time_and_not_through_those_of_images() -> None:
+    check_image_size(nn.Conv1d(1, 2, 3), 1, [8000])
+    with pytest.raises(
+        ValueError, match=r"waveforms of 8000 samples do not go through it \(.*\); set data.features=mel"
+    ):
+        check_image_size(Halving(), 1, [8000])

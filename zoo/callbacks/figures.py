@@ -132,7 +132,8 @@ def worst_mistakes(
     """
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    with new_figure(max(1.45 * columns, 3.0), 1.85 * rows + 0.5) as (figure, drawn):
+    height = 0.4 + 1.45 * min(1.0, max(image.shape[0] / image.shape[1] for image in images))  # with its caption
+    with new_figure(max(1.45 * columns, 3.0), height * rows + 0.5) as (figure, drawn):
         figure.suptitle(f"{title} (true → predicted)", fontsize=11)
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat:

@@ -49,7 +49,8 @@ def displayable(images: Tensor, preprocessing: Mapping[str, Any]) -> np.ndarray:
     Args:
         images: (B, C, H, W), normalised; of more than three channels the first three are shown, of two the first.
         preprocessing: `mean` and `std`, one value a channel, of images in 0..1; without them, or where they do not fit
-            the channels, each image is stretched to its own range.
+            the channels, each image is stretched to its own range. Where it holds `features`, the images are
+            spectrograms with one value a row, and are turned so that low frequencies are at the bottom.
 
     Returns:
         8-bit pictures (B, H, W, 3) or (B, H, W, 1).
@@ -57,6 +58,10 @@ def displayable(images: Tensor, preprocessing: Mapping[str, Any]) -> np.ndarray:
     images = images.detach().float().cpu()
     channels = images.shape[1]
     mean, std = preprocessing.get("mean"), preprocessing.get("std")
+    if "features" in preprocessing:
+        if mean is not None and std is not None and len(mean) == len(std) == images.shape[2]:
+            images = images * torch.tensor(std).view(-1, 1) + torch.tensor(mean).view(-1, 1)
+        images, mean = images.flip(2), None
     if mean is not None and std is not None and len(mean) == len(std) == channels:
         images = images * torch.tensor(std).view(-1, 1, 1) + torch.tensor(mean).view(-1, 1, 1)
     else:

@@ -116,6 +116,19 @@ class TensorBoard(Logger):
         self.writer(run, step).add_image(tag, image, step, dataformats="HWC")
 
     @rank_zero_only
+    def log_audio(self, name: str, sound: np.ndarray, step: int, *, sample_rate: int) -> None:
+        """Offers a sound to listen to.
+
+        Args:
+            name: `stage/name`, as for metrics.
+            sound: from -1 to 1, (T,).
+            step: number of optimizer steps so far.
+            sample_rate: samples in a second.
+        """
+        run, tag = split_stage(name)
+        self.writer(run, step).add_audio(tag, sound.clip(-1, 1)[None], step, sample_rate)
+
+    @rank_zero_only
     def log_text(self, name: str, text: str, step: int) -> None:
         """Shows a text in Markdown under `stage/name`, at a step."""
         run, tag = split_stage(name)

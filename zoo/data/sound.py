@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.batch import Batch
@@ -276,6 +277,11 @@ class SoundData(LabelledData):
         epoch = self._order.epoch if self._order else 0
         samples = self.splits[split].cut(rows.cpu(), self._windows(split, train=train), epoch)
         return self._heard(samples, rows.to(samples.device), train=train)
+
+    def spectrograms(self, waves: Tensor) -> Tensor:
+        """Returns log-mel spectrograms for a person to look at, whatever the features are, (B, 1, F, T)."""
+        looking = SoundFeatures("mel", sample_rate=self.sample_rate or 1, **self.spectrogram)
+        return looking(F.pad(waves, (0, max(0, looking.shortest - waves.shape[1]))))
 
     def scan(self, watch: Watch = unwatched) -> Iterator[BadSample]:
         """Reads every sound; if all can be used, looks at the batches."""

@@ -18,6 +18,8 @@ def height_and_width(image_size: int | Sequence[int]) -> tuple[int, int]:
     sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size)
     if not sides:
         raise ValueError("image_size []: rows of a table have no sides, and this model needs images; set model=mlp")
+    if len(sides) == 1:
+        raise ValueError(f"image_size {sides}: a waveform has one side, this model needs two; set data.features=mel")
     if len(sides) != 2 or min(sides) < 1:
         raise ValueError(f"image_size {image_size}: must be one positive number or [height, width]")
     return sides[0], sides[1]

@@ -15,7 +15,8 @@ def check_image_size(model: nn.Module, in_channels: int, image_size: int | Seque
     Args:
         model: takes (B, C, H, W).
         in_channels: C.
-        image_size: H and W in pixels, one number where they are equal; none where (B, C) rows of a table come.
+        image_size: H and W in pixels, one number where they are equal; a list of one where (B, C, T) waveforms come,
+            and an empty one where (B, C) rows of a table do.
 
     Raises:
         ValueError: the images are too small; the message names a size that fits.
@@ -26,6 +27,8 @@ def check_image_size(model: nn.Module, in_channels: int, image_size: int | Seque
         return
     if not sides:
         raise ValueError(f"rows of {in_channels} numbers do not go through it ({problem}); set model=mlp")
+    if len(sides) == 1:
+        raise ValueError(f"waveforms of {sides[0]} samples do not go through it ({problem}); set data.features=mel")
     height, width = sides
     larger = [side for side in CANDIDATES if side > min(height, width)]
     fitting = next((side for side in larger if _problem(model, in_channels, side, side) is None), None)
