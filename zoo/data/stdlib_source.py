@@ -5,6 +5,7 @@ none.
 """
 
 import hashlib
+import os
 import platform
 import sysconfig
 from collections.abc import Iterator
@@ -70,10 +71,11 @@ class StdlibSource:
 
 
 def _files(root: Path) -> Iterator[str]:
-    for path in root.rglob("*.py"):
-        relative = path.relative_to(root)
-        if not _LEFT_OUT & set(relative.parts) and not path.name.startswith(_BUILT):
-            yield relative.as_posix()
+    for folder, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if name not in _LEFT_OUT]
+        for name in names:
+            if name.endswith(".py") and not name.startswith(_BUILT):
+                yield (Path(folder) / name).relative_to(root).as_posix()
 
 
 def _drawn(name: str) -> bytes:

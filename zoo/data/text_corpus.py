@@ -100,9 +100,7 @@ class TextCorpus(SplitData):
         if test_fraction is None:
             test_fraction = 0.0 if test_path else 0.1
         if not evaluation_only and not 0 < val_fraction + test_fraction < 1:
-            problem = (
-                f"{val_fraction:g} with a test_fraction of {test_fraction:g} leaves nothing to train or validate on"
-            )
+            problem = f"{val_fraction:g} and a test_fraction of {test_fraction:g} leave nothing to train or validate on"
             raise OptionError("data.val_fraction", problem, "set it above 0, and their sum below 1")
         if eval_stride is not None and eval_stride > context_length:
             problem = f"{eval_stride} is more than data.context_length {context_length}"
@@ -137,9 +135,9 @@ class TextCorpus(SplitData):
         self.tokens = {split: self._tokenized(part) for split, part in self.parts.items()}
         for split, tokens in self.tokens.items():
             if len(tokens) <= self.context_length:
-                problem = f"{self.context_length} given, but the {split} split has only {len(tokens):,} tokens"
-                remedy = f"set it to at most {len(tokens) - 1}" if len(tokens) > 1 else "give more text"
-                raise OptionError("data.context_length", problem, f"{remedy}, or give {split} a larger share")
+                problem = f"{self.context_length} given, but the {split} split is {len(tokens):,} long"
+                remedy = f"set it to at most {len(tokens) - 1}, or take" if len(tokens) > 1 else "take"
+                raise OptionError("data.context_length", problem, f"{remedy} a longer text")
 
     def _cut(self) -> dict[str, Part]:
         """Returns where in which file each split lies."""
