@@ -4,12 +4,12 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from zoo import signals
@@ -70,7 +70,7 @@ def _train(run: Run) -> float | None:
         final = _judge_best(run, best)
         values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts)
     if trainer.is_global_zero:
-        _show(final, values, run.task.next_commands(values["output_dir"]))
+        _show(final, _remarks(trainer), values, run.task.next_commands(values["output_dir"]))
     score = getattr(best, "best_model_score", None) if best else fitted.get(run.task.monitor)
     return None if score is None else float(score)
 
@@ -141,11 +141,15 @@ def _status(trainer: Trainer, facts: Mapping[str, Any]) -> str:
     return "completed" if epochs_done or steps_done else "stopped"
 
 
-def evaluate(cfg: DictConfig) -> dict[str, float]:
+def evaluate(
+    cfg: DictConfig, *, make_reports: Callable[[Path], list[Callback]] = reports, folder: str = "evaluation"
+) -> dict[str, float]:
     """Judges a checkpoint on its own test split, or on other data of the same classes.
 
     Args:
         cfg: the config that `configs/evaluate.yaml` composes.
+        make_reports: takes the folder to write to, and returns the callbacks that do.
+        folder: its name beside the checkpoint, where `cfg.output_dir` names none.
 
     Returns:
         The metrics by their logged name.
@@ -166,8 +170,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     if cfg.tta:
         views = [cfg.tta] if isinstance(cfg.tta, str) else list(cfg.tta)
         task.model = explained("tta", TestTimeAugmentation, task.model, views=views)
-    directory = make_directory(cfg.output_dir or path.parent / "evaluation", option="output_dir")
-    trainer = build_trainer(run_cfg, reports(directory), loggers=[])
+    directory = make_directory(cfg.output_dir or path.parent / folder, option="output_dir")
+    trainer = build_trainer(run_cfg, make_reports(directory), loggers=[])
     try:
         metrics = _judge(trainer, task, data, split)
         if trainer.is_global_zero:
@@ -178,7 +182,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
             raise
         raise known from error
     if trainer.is_global_zero:
-        _table(metrics)
+        _table(metrics, _remarks(trainer))
         print(f"\n{directory}: {', '.join(sorted(file.name for file in directory.iterdir() if file.is_file()))}")
     return metrics
 
@@ -242,10 +246,17 @@ def _judge(trainer: Trainer, task: Task, data: DataModule, split: str) -> dict[s
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def _show(final: Mapping[str, float], values: Mapping[str, Any], commands: Sequence[str]) -> None:
+def _remarks(trainer: Trainer) -> list[str]:
+    """Returns what reports say beside the metrics, such as what is reached without learning."""
+    return [line for callback in trainer.callbacks for line in getattr(callback, "lines", ())]  # type: ignore[attr-defined]
+
+
+def _show(
+    final: Mapping[str, float], remarks: Sequence[str], values: Mapping[str, Any], commands: Sequence[str]
+) -> None:
     directory = values["output_dir"]
     print()
-    _table(final)
+    _table(final, remarks)
     print(
         f"\n{values['status']} after {values['epochs']} epochs, {values['seconds_total']:.0f} s, "
         f"{values['num_parameters']:,} parameters\n"
@@ -260,7 +271,9 @@ def _show(final: Mapping[str, float], values: Mapping[str, Any], commands: Seque
             print(f"  {python} {command}")
 
 
-def _table(metrics: Mapping[str, float]) -> None:
+def _table(metrics: Mapping[str, float], remarks: Sequence[str]) -> None:
     width = max((len(name) for name in metrics), default=0)
     for name, value in metrics.items():
         print(f"{name:<{width}}  {value:.4f}")
+    if remarks:
+        print("", *remarks, sep="\n")

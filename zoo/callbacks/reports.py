@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
+from zoo.callbacks.forecast_report import ForecastReport
 from zoo.callbacks.prediction_report import PredictionReport
 
 
@@ -13,4 +14,4 @@ def reports(directory: Path) -> list[Callback]:
     Args:
         directory: where files are written.
     """
-    return [PredictionReport(directory)]
+    return [PredictionReport(directory), ForecastReport(directory)]

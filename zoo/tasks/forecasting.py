@@ -66,6 +66,10 @@ class ForecastingTask(Task):
         """Brings quantiles that cross into their order, which no loss of them is made larger by."""
         return preds.float() if self.quantiles is None else preds.float().sort(dim=3).values
 
+    def next_commands(self, directory: str) -> list[str]:
+        """Returns the arguments of commands that go on from a run: a back-test, and a forecast of what is to come."""
+        return [f"-m zoo backtest ckpt={directory}", f"-m zoo forecast ckpt={directory} input=FILE.csv"]
+
 
 def _check(quantiles: Sequence[float]) -> None:
     ascending = all(low < high for low, high in pairwise([0, *quantiles, 1]))
