@@ -106,9 +106,6 @@ class SoundData(LabelledData):
             train_samples=train_samples,
             num_classes=num_classes,
         )
-        if augment is not None and augment.frequency_mask and features == "waveform":
-            remedy = "set it to 0, or data.features=mel"
-            raise OptionError("data.augment.frequency_mask", "a waveform has no frequencies", remedy)
         self.source, self.features, self.sample_rate, self.clip_seconds = source, features, sample_rate, clip_seconds
         self.spectrogram: dict[str, Any] = {
             "num_mels": num_mels,
@@ -182,6 +179,10 @@ class SoundData(LabelledData):
             hearing.check(split.window)
         except ValueError as error:
             raise explained_option("data", error) from error
+        for name, given in (("mean", self.mean), ("std", self.std)):
+            if given is not None and len(given) != hearing.num_features:
+                problem = f"{len(given)} values for {hearing.num_features} features"
+                raise OptionError(f"data.{name}", problem, "give one for each, or null to measure them")
         if self.mean is None or self.std is None:
             draw = generator("statistics", self.split_seed)
             rows = torch.randperm(len(split), generator=draw)[:_STATISTICS_SOUNDS]

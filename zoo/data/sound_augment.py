@@ -30,7 +30,7 @@ class SoundAugment:
         max_snr: softest noise, likewise.
         time_mask: largest share of the columns of a spectrogram, or of the samples of a waveform, that one mask blanks
             with its mean; D. Park et al., "SpecAugment", 2019, arXiv 1904.08779.
-        frequency_mask: largest share of the rows of a spectrogram, likewise.
+        frequency_mask: largest share of the rows of a spectrogram, likewise; waveforms have none.
         num_masks: masks of either kind.
     """
 
@@ -107,7 +107,7 @@ class SoundAugment:
         """
         draw = dict(zip(self.names, draws.unbind(1), strict=True))
         for axis, name, share in ((-1, "time", self.time_mask), (-2, "frequency", self.frequency_mask)):
-            for mask in range(self.num_masks if share else 0):
+            for mask in range(self.num_masks if share and -axis < features.ndim - 1 else 0):
                 hidden = _mask(draw[f"{name}_width_{mask}"], draw[f"{name}_place_{mask}"], share, features.shape[axis])
                 shape = [len(features), *[1] * (features.ndim - 1)]
                 shape[axis] = -1

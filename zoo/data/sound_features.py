@@ -13,7 +13,7 @@ from zoo.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 
 Kind = Literal["mel", "mfcc", "waveform"]
 _FLOOR = 1e-6  # added to the energies before their logarithm, as torchaudio's MFCC does
-_LONGEST_FFT = 1 << 16
+_LONGEST = 16  # Fourier transform, in windows
 
 
 class SoundFeatures:
@@ -159,7 +159,7 @@ def _fft_length(window: int, num_mels: int, frequencies: tuple[float, float], sa
     length = 1 << (window - 1).bit_length()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the empty bands that are looked for
-        while length <= _LONGEST_FFT:
+        while length <= _LONGEST * window:
             banks = melscale_fbanks(length // 2 + 1, *frequencies, num_mels, sample_rate)
             if bool(banks.amax(0).all()):
                 return length
