@@ -6,6 +6,7 @@ from lightning.pytorch import Callback
 
 from zoo.callbacks.forecast_report import ForecastReport
 from zoo.callbacks.prediction_report import PredictionReport
+from zoo.callbacks.text_samples import TextReport
 
 
 def reports(directory: Path) -> list[Callback]:
@@ -14,4 +15,4 @@ def reports(directory: Path) -> list[Callback]:
     Args:
         directory: where files are written.
     """
-    return [PredictionReport(directory), ForecastReport(directory)]
+    return [PredictionReport(directory), ForecastReport(directory), TextReport(directory)]

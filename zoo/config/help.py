@@ -33,6 +33,8 @@ _ABOUT = {
     "or to output_dir=PATH.",
     "evaluate": "Judges a checkpoint, which is all it needs: it carries the config.\n"
     "Metrics, predictions and pictures go to evaluation/ beside the checkpoint, or to output_dir=PATH.",
+    "generate": "Lets a language model write: a prompt, and what it makes of it, token by token.\n"
+    "The prompt is taken as it is typed; an empty one lets the model begin.",
 }
 _EXAMPLES = {
     "train": [
@@ -47,6 +49,10 @@ _EXAMPLES = {
     "evaluate": [
         ("ckpt=RUN_DIRECTORY", "the best checkpoint of a run, on the data it was trained for"),
         ("ckpt=best.ckpt data.batch_size=256", "one checkpoint, with another batch size"),
+    ],
+    "generate": [
+        ('ckpt=RUN_DIRECTORY prompt="ROMEO:"', "500 tokens from the best checkpoint of a run"),
+        ("ckpt=RUN_DIRECTORY temperature=1 top_p=0.9 seed=1", "other draws"),
     ],
 }
 

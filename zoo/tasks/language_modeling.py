@@ -23,6 +23,8 @@ class LanguageModelingTask(Task):
     None, is added to the loss of training.
     """
 
+    continues_text = True  # what samples of text ask
+
     def losses(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Returns the mean over the tokens and, in training, the penalty of a model that has one."""
         logits, target = outputs.flatten(0, 1), batch["target"].flatten()
