@@ -1,11 +1,23 @@
-"""The classes of a table: their names, and the rows whose class cannot be learned."""
+"""The classes of a file: their names, and the rows whose class cannot be learned."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 from zoo.data.csv_file import Problem, is_number, shown
-from zoo.data.csv_table import Table
+
+
+class Rows(Protocol):
+    """Rows that have a class each.
+
+    Attributes:
+        targets: class of each row.
+        lines: line number of each.
+    """
+
+    targets: list[str]
+    lines: list[int]
 
 
 def class_names(targets: Sequence[str]) -> list[str]:
@@ -17,7 +29,7 @@ def class_names(targets: Sequence[str]) -> list[str]:
         return sorted(names)
 
 
-def fractions(table: Table, target: str) -> list[Problem]:
+def fractions(table: Rows, target: str) -> list[Problem]:
     """Returns the rows whose target is a fraction, if all are numbers: a quantity, not a class."""
     if not all(is_number(name) for name in set(table.targets)):
         return []
@@ -29,14 +41,14 @@ def _is_whole(name: str) -> bool:
     return re.fullmatch(r"[+-]?\d+", name) is not None
 
 
-def lonely(table: Table, target: str) -> list[Problem]:
+def lonely(table: Rows, target: str) -> list[Problem]:
     """Returns the rows that are the only ones of their class, which cannot be both trained on and judged."""
     counts = Counter(table.targets)
     rows = zip(table.lines, table.targets, strict=True)
     return [Problem(line, target, f"is the only {shown(name)}") for line, name in rows if counts[name] == 1]
 
 
-def surplus(table: Table, target: str, num_classes: int) -> list[Problem]:
+def surplus(table: Rows, target: str, num_classes: int) -> list[Problem]:
     """Returns the rows whose class is not among the first `num_classes`."""
     beyond = set(class_names(table.targets)[num_classes:])
     rows = zip(table.lines, table.targets, strict=True)

@@ -1,18 +1,18 @@
 """A CSV or TSV file as text: its delimiter, its header, and its rows with the line numbers that an editor shows."""
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from zoo.errors import DataError
+from zoo.errors import DataError, OptionError
 
 DELIMITERS = ",;\t|"
 _ROWS_TO_JUDGE = 50
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
-_SAVE = "save it as CSV text in UTF-8"
 _BINARY = {
     b"PK\x03\x04": "a zip archive or a spreadsheet",
     b"\x1f\x8b": "compressed by gzip",
@@ -61,27 +61,56 @@ class Problem(NamedTuple):
         return f"row {self.line} {self.in_row}"
 
 
-def read_text(path: Path) -> str:
-    """Reads a file as UTF-8; bytes that are not become surrogates, which `not_utf8` finds in a cell.
+def read_text(path: Path, *, encoding: str = "utf-8", kind: str = "CSV") -> str:
+    """Reads a file; bytes that mean nothing in its encoding become surrogates, which `not_utf8` finds in a cell.
+
+    Args:
+        path: the file.
+        encoding: a name that Python knows.
+        kind: what an error says that the file should be.
 
     Raises:
         DataError: there is no such file, or it is no text.
+        OptionError: there is no such encoding.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         problem = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise DataError(str(path), problem, "set data.path to a CSV file") from error
-    for start, kind in _BINARY.items():
-        if content.startswith(start):
-            raise DataError(str(path), f"is {kind}, not CSV text", _SAVE)
-    if b"\0" in content:
+        raise DataError(str(path), problem, f"set data.path to a {kind} file") from error
+    text = _decoded(content, encoding, path)
+    if text is None:
+        save = f"save it as {kind} text in UTF-8"
+        for start, found in _BINARY.items():
+            if content.startswith(start):
+                raise DataError(str(path), f"is {found}, not {kind} text", save)
         line = content[: content.index(b"\0")].count(b"\n") + 1
-        raise DataError(str(path), f"is no text: row {line} holds a zero byte", _SAVE)
-    text = content.decode("utf-8-sig", errors="surrogateescape")
+        raise DataError(str(path), f"is no text: row {line} holds a zero byte", save)
     if not text.strip():
-        raise DataError(str(path), "is empty", "give a file with a header and rows")
+        raise DataError(str(path), "is empty", "give a file with a header and rows" if kind == "CSV" else "give rows")
     return text
+
+
+def _decoded(content: bytes, encoding: str, path: Path) -> str | None:
+    """Returns the text of a file, None where it can be none.
+
+    Raises:
+        DataError: bytes mean nothing in an encoding that leaves no room for surrogates.
+        OptionError: there is no such encoding.
+    """
+    try:
+        name = codecs.lookup(encoding).name
+        wide = name.startswith(("utf-16", "utf-32"))
+        if not wide and (b"\0" in content or any(map(content.startswith, _BINARY))):
+            return None
+        return content.decode("utf-8-sig" if name == "utf-8" else name, errors="surrogateescape")
+    except LookupError as error:
+        remedy = "name one that Python knows, such as utf-8, latin-1 or cp1252"
+        raise OptionError("data.encoding", f"there is no {encoding}", remedy) from error
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        problem = f"is no {encoding} text ({error.reason})"
+        raise DataError(f"{path} row {row}", problem, "name its encoding by data.encoding=") from error
 
 
 def not_utf8(cell: str) -> str:
@@ -96,14 +125,17 @@ def shown(cell: str) -> str:
     return text if len(text) <= 24 else f"{text[:21]}..."
 
 
-def records(text: str, delimiter: str) -> Iterator[Record]:
+def records(text: str, delimiter: str, *, quotes: bool = True) -> Iterator[Record]:
     """Yields the rows of a text, blank lines aside.
 
     Args:
         text: as `read_text` returns it.
         delimiter: what separates cells.
+        quotes: whether quotation marks stand around cells; otherwise they are part of them.
     """
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    file = io.StringIO(text, newline="")
+    rows = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True, quoting=quoting)
     while True:
         line = rows.line_num + 1
         try:

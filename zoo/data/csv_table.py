@@ -23,7 +23,7 @@ from zoo.errors import DataError, OptionError
 
 MISSING = {"", "na", "n/a", "#n/a", "nan", "null"}
 _LARGEST = float(np.finfo(np.float32).max)
-_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?\d{1,3}([., '\u00a0\u202f]\d{3})+([.,]\d+)?")
 
@@ -151,7 +151,7 @@ class _Reader:
         wrong = _wrong_class(target)
         if values is not None and not wrong:
             self.values.extend(values)
-            self.targets.append(_WHOLE.sub(r"\1", target) if _WHOLE.fullmatch(target) else target)
+            self.targets.append(WHOLE.sub(r"\1", target) if WHOLE.fullmatch(target) else target)
             self.lines.append(line)
             return
         for name, cell in zip(self.chosen, numbers, strict=True):

@@ -117,11 +117,18 @@ class LabelledData(SplitData):
 
         Returns:
             Rows by split, ascending.
+
+        Raises:
+            OptionError: one of the parts would be empty.
         """
         rows, parts = torch.arange(len(labels)), dict[str, Tensor]()
         if not has_test and test_fraction:
-            draw = generator("test split", self.split_seed)
-            parts["test"] = stratified(labels, round(test_fraction * len(rows)), draw)
+            count = round(test_fraction * len(rows))
+            if not 0 < count < len(rows):
+                left = "testing" if count == 0 else "training"
+                problem = f"{test_fraction:g} of {len(rows)} samples leaves none for {left}"
+                raise OptionError("data.test_fraction", problem, "set it between 0 and 1, or to 0 for no test split")
+            parts["test"] = stratified(labels, count, generator("test split", self.split_seed))
             rows = complement(parts["test"], len(rows))
         if not has_val:
             train, val = self.split_train(labels[rows])

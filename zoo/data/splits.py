@@ -67,8 +67,12 @@ class SplitData(DataModule):
         self.check_training()
         samples = self.sizes["train"]
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
-        self._order = SequentialOrder(samples) if overfit else ShuffledOrder(samples, self.seed)
+        self._order = SequentialOrder(samples) if overfit else self.training_order()
         return self.loader("train", self._order, self.batch_size, train=True)
+
+    def training_order(self) -> ShuffledOrder:
+        """Returns what shuffles the training split: by default, all of it."""
+        return ShuffledOrder(self.sizes["train"], self.seed)
 
     def val_dataloader(self) -> EpochLoader[Batch]:
         """Returns the batches of the validation split."""

@@ -56,7 +56,7 @@ class StdlibSource:
     def text(self) -> bytes:
         """Returns the text, a function of the Python version and `max_megabytes`."""
         root, size, parts = Path(sysconfig.get_paths()["stdlib"]), 0, list[bytes]()
-        for path in sorted(_files(root), key=_drawn):
+        for path in drawn_files(root):
             content = (root / path).read_bytes().replace(b"\r\n", b"\n")
             if not content.strip() or not content.isascii():
                 continue
@@ -68,6 +68,11 @@ class StdlibSource:
             remedy = "take data=text_corpus with a text of your own"
             raise DataError(str(root), "there is no source of the standard library here", remedy)
         return b"".join(parts)[: self.max_bytes]
+
+
+def drawn_files(root: Path) -> list[str]:
+    """Returns the files of the library, relative to its folder, in an order that is drawn from their names."""
+    return sorted(_files(root), key=_drawn)
 
 
 def _files(root: Path) -> Iterator[str]:
