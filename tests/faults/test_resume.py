@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import text_run
 from tests.faults.processes import Run, run
 from tests.faults.recorder import steps
 
@@ -35,6 +36,14 @@ RECIPES = {
         "checkpoint.every_n_steps=2",
     ],
 }
+# Runs on data of other kinds, complete in themselves; each is given a folder for what it reads.
+OTHER_DATA = {
+    "language": lambda folder: [*text_run.options(text_run.write_text(folder)), *LANGUAGE],
+}
+LANGUAGE = [
+    *("model.dropout=0.3", "model.weight_drop=0.2", "model.activation_penalty=1", "checkpoint.every_n_steps=1"),
+    *("logger.tensorboard=null", "callbacks.model_graph=null"),
+]
 # Seven batches an epoch and three of validation; three epochs.
 MOMENTS = {
     "within an epoch": ("on_train_batch_end", 11),
@@ -64,17 +73,16 @@ class Whole(dict[str, dict[str, str]]):
         return self[recipe]
 
 
-def killed(recipe: list[str], directory: Path, hook: str, count: int) -> Run:
+def killed(recipe: list[str], directory: Path, hook: str, count: int, *, tiny: bool = True) -> Run:
     options = ["+callbacks.killer._target_=tests.faults.killer.Killer", f"+callbacks.killer.done={directory}.killed"]
-    done = run(
-        *recipe, *options, f"+callbacks.killer.hook={hook}", f"+callbacks.killer.count={count}", directory=directory
-    )
+    options += [f"+callbacks.killer.hook={hook}", f"+callbacks.killer.count={count}"]
+    done = run(*recipe, *options, directory=directory, tiny=tiny)
     assert done.process.exitcode == -signal.SIGKILL, done.output
     return done
 
 
-def resumed(recipe: list[str], directory: Path) -> Run:
-    done = run(*recipe, "resume=auto", directory=directory)
+def resumed(recipe: list[str], directory: Path, *, tiny: bool = True) -> Run:
+    done = run(*recipe, "resume=auto", directory=directory, tiny=tiny)
     assert done.process.exitcode == 0, done.output
     return done
 
@@ -114,6 +122,36 @@ def test_a_run_killed_at_any_moment_is_bit_equal(recipe: str, moment: str, whole
     assert steps(done.steps) == expected
     assert metrics(tmp_path / "run") == metrics(whole.folder / recipe)
     assert rows(tmp_path / "run") == rows(whole.folder / recipe)
+
+
+@pytest.fixture(scope="module")
+def whole_of_other_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[str], Run]]:
+    """Options and runs that were not killed, by kind of data."""
+    runs = {}
+    for kind, options in OTHER_DATA.items():
+        folder = tmp_path_factory.mktemp(kind)
+        recipe = options(folder)
+        done = run(*recipe, directory=folder / "run", tiny=False)
+        assert done.process.exitcode == 0, done.output
+        runs[kind] = recipe, done
+    return runs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("kind", OTHER_DATA)
+def test_a_run_on_other_data_killed_at_any_moment_is_bit_equal(
+    kind: str, moment: str, whole_of_other_data: dict[str, tuple[list[str], Run]], tmp_path: Path
+) -> None:
+    recipe, done = whole_of_other_data[kind]
+    killed(recipe, tmp_path / "run", *MOMENTS[moment], tiny=False)
+    again = resumed(recipe, tmp_path / "run", tiny=False)
+    expected = steps(done.steps)
+    if moment == "at the very end":
+        expected = {step: line for step, line in expected.items() if "weights" not in line}
+    assert steps(again.steps) == expected
+    assert metrics(tmp_path / "run") == metrics(done.directory)
+    assert rows(tmp_path / "run") == rows(done.directory)
 
 
 @pytest.mark.slow
