@@ -19,6 +19,7 @@ from zoo.callbacks.predictions import (
     per_class,
     write_per_class,
     write_predictions,
+    write_worst_mistakes,
 )
 from zoo.callbacks.tensorboard import TensorBoard
 from zoo.ranges import NonNegativeInt
@@ -41,11 +42,12 @@ class PredictionReport(Callback):
     """Writes `predictions.csv`, `per_class.csv` and pictures after a test, or a validation that is not part of a fit.
 
     A task takes part by returning `{"preds": (B, K) probabilities, "targets": (B,), "index": (B,)}` from its step.
-    The same pictures and the table of classes are shown in TensorBoard as `report/...` where the trainer logs there.
+    Data that offer `sample_text(split, index)` have their texts in `predictions.csv`, and `worst_mistakes.csv`. The same
+    pictures and the table of classes are shown in TensorBoard as `report/...` where the trainer logs there.
 
     Args:
         directory: where the files are written; made if need be.
-        num_mistakes: number of images in the picture of the most confident mistakes; only these are kept in memory.
+        num_mistakes: number of the most confident mistakes that are shown; only their images are kept in memory.
     """
 
     def __init__(self, directory: str | Path, *, num_mistakes: NonNegativeInt = 24) -> None:
@@ -103,9 +105,14 @@ class PredictionReport(Callback):
         class_names = [str(name) for name in getattr(data, "class_names", None) or range(num_classes)]
         sample_name = getattr(data, "sample_name", lambda split, index: str(index))
         sample_names = [sample_name(stage, int(index)) for index in predictions.indices]
+        sample_text = getattr(data, "sample_text", None)
+        texts = [sample_text(stage, int(index)) for index in predictions.indices] if sample_text else None
 
         self.directory.mkdir(parents=True, exist_ok=True)
-        write_predictions(self.directory / "predictions.csv", predictions, class_names, sample_names)
+        write_predictions(self.directory / "predictions.csv", predictions, class_names, sample_names, texts)
+        if texts is not None:
+            path, limit = self.directory / "worst_mistakes.csv", self.num_mistakes
+            write_worst_mistakes(path, predictions, class_names, sample_names, texts, limit=limit)
         classes = per_class(predictions.confusions, class_names)
         write_per_class(self.directory / "per_class.csv", classes)
         pictures = draw(predictions, mistakes, class_names, stage)

@@ -39,13 +39,14 @@ def join(batches: Sequence[Predictions], *, distinct: bool = False) -> Predictio
         distinct: whether samples of equal index are one sample, which a sampler repeated to give each process as many.
 
     Returns:
-        All predictions, in the given order; if `distinct`, each sample once, by index.
+        All predictions, by index; if `distinct`, each sample once.
     """
     joined = Predictions(*(np.concatenate(part) for part in zip(*batches, strict=True)))
-    if not distinct:
-        return joined
-    first = np.unique(joined.indices, return_index=True)[1]
-    return Predictions(*(part[first] for part in joined))
+    if distinct:
+        order = np.unique(joined.indices, return_index=True)[1]
+    else:
+        order = np.argsort(joined.indices, kind="stable")
+    return Predictions(*(part[order] for part in joined))
 
 
 class ClassReport(NamedTuple):
@@ -93,7 +94,11 @@ def write_per_class(path: Path, classes: Sequence[ClassReport]) -> None:
 
 
 def write_predictions(
-    path: Path, predictions: Predictions, class_names: Sequence[str], sample_names: Sequence[str]
+    path: Path,
+    predictions: Predictions,
+    class_names: Sequence[str],
+    sample_names: Sequence[str],
+    texts: Sequence[str] | None = None,
 ) -> None:
     """Writes one row a sample: which it is, what it is, what it was taken for, and up to 100 class probabilities.
 
@@ -102,12 +107,13 @@ def write_predictions(
         predictions: of N samples and K classes.
         class_names: K names.
         sample_names: N names.
+        texts: N texts for a column of their own; None where samples are no texts.
     """
     shown = class_names if len(class_names) <= MAX_PROBABILITY_COLUMNS else ()
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         columns = ["index", "name", "target", "prediction", "correct", "confidence"]
-        rows.writerow([*columns, *(f"p_{name}" for name in shown)])
+        rows.writerow([*columns, *(f"p_{name}" for name in shown), *(["text"] if texts is not None else [])])
         for row, (index, target, prediction) in enumerate(
             zip(predictions.indices.tolist(), predictions.targets.tolist(), predictions.classes.tolist(), strict=True)
         ):
@@ -115,7 +121,38 @@ def write_predictions(
             correct = "true" if target == prediction else "false"
             cells = [index, sample_names[row], class_names[target], class_names[prediction], correct]
             shares = probabilities[: len(shown)].tolist()
-            rows.writerow([*cells, *(_plain(share) for share in (float(probabilities[prediction]), *shares))])
+            cells += [_plain(share) for share in (float(probabilities[prediction]), *shares)]
+            rows.writerow([*cells, texts[row]] if texts is not None else cells)
+
+
+def write_worst_mistakes(
+    path: Path,
+    predictions: Predictions,
+    class_names: Sequence[str],
+    sample_names: Sequence[str],
+    texts: Sequence[str],
+    *,
+    limit: int,
+) -> None:
+    """Writes the texts that were taken for another class, those of which the model was surest first.
+
+    Args:
+        path: the file.
+        predictions: of N samples and K classes.
+        class_names: K names.
+        sample_names: N names.
+        texts: N texts.
+        limit: how many to write at most.
+    """
+    classes, confidence = predictions.classes, predictions.probabilities.max(axis=1)
+    wrong = np.flatnonzero(classes != predictions.targets)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:limit].tolist()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["name", "target", "prediction", "confidence", "text"])
+        for row in worst:
+            names = [class_names[predictions.targets[row]], class_names[classes[row]]]
+            rows.writerow([sample_names[row], *names, _plain(float(confidence[row])), texts[row]])
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,7 @@ from zoo.ranges import PositiveInt
 _KINDS = ("code", "comment", "docstring")
 _EVERY = 5  # each fifth file is for testing
 _BETWEEN = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING}
-_BLOCK = {tokenize.INDENT, tokenize.DEDENT}
+_NO_CODE = {*_BETWEEN, tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE, tokenize.ENDMARKER}
 _QUOTES = re.compile(r"^[rRuU]?(\"\"\"|'''|\"|')|(\"\"\"|'''|\"|')$")
 _LETTERS = re.compile(r"[A-Za-z]{2}")
 
@@ -86,7 +86,7 @@ def _lines(content: bytes) -> Iterator[tuple[int, str, str]]:
             elif token.type == tokenize.STRING and begins and opens and token.line.rstrip().endswith(token.string):
                 yield from _docstring(row, token.string)
                 last = token.end[0]
-            elif first and begins and row > last and token.type not in (*_BETWEEN, *_BLOCK, tokenize.NEWLINE):
+            elif first and begins and row > last and token.type not in _NO_CODE:
                 yield row, "code", _code(token.line)
                 last = row
             if token.type == tokenize.NEWLINE:

@@ -137,8 +137,8 @@ def _json_object(row: str) -> tuple[dict[str, Any], str]:
     """Returns the object of a line, or what is wrong with it."""
     try:
         values = json.loads(row)
-    except ValueError as error:
-        return {}, f"is no JSON ({error})"
+    except json.JSONDecodeError as error:
+        return {}, f"is no JSON ({error.msg} at column {error.colno})"
     except RecursionError:
         return {}, "is no JSON (nested too deeply)"
     return (values, "") if isinstance(values, dict) else ({}, f"is {type(values).__name__}, no JSON object")
