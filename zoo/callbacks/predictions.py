@@ -42,10 +42,9 @@ def join(batches: Sequence[Predictions], *, distinct: bool = False) -> Predictio
         All predictions, by index; if `distinct`, each sample once.
     """
     joined = Predictions(*(np.concatenate(part) for part in zip(*batches, strict=True)))
+    order = np.argsort(joined.indices, kind="stable")
     if distinct:
         order = np.unique(joined.indices, return_index=True)[1]
-    else:
-        order = np.argsort(joined.indices, kind="stable")
     return Predictions(*(part[order] for part in joined))
 
 
