@@ -42,8 +42,8 @@ class PredictionReport(Callback):
     """Writes `predictions.csv`, `per_class.csv` and pictures after a test, or a validation that is not part of a fit.
 
     A task takes part by returning `{"preds": (B, K) probabilities, "targets": (B,), "index": (B,)}` from its step.
-    Data that offer `sample_text(split, index)` have their texts in `predictions.csv`, and `worst_mistakes.csv`. The same
-    pictures and the table of classes are shown in TensorBoard as `report/...` where the trainer logs there.
+    Data that offer `sample_text(split, index)` have their texts in `predictions.csv` and in `worst_mistakes.csv`. The
+    same pictures and the table of classes are shown in TensorBoard as `report/...` where the trainer logs there.
 
     Args:
         directory: where the files are written; made if need be.
