@@ -1,5 +1,6 @@
 """Text corpora: splits in the order of the text, a tokenizer of the training split, and what is wrong in one line."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ def test_the_splits_are_the_text_in_its_order(path: Path) -> None:
     assert "".join(parts) == TEXT
     assert [len(part) / len(TEXT) for part in parts] == pytest.approx([0.7, 0.1, 0.2], abs=1e-3)
     assert data.has_test and not corpus(path, test_fraction=0.0).has_test
+
+
+def test_of_a_long_text_a_fixed_part_is_held_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.data.text_splits._LONG", 1000)
+    data = corpus(path)
+    data.facts()
+    assert [len(text_of(data, split)) for split in ("train", "val", "test")] == [len(TEXT) - 2000, 1000, 1000]
+    assert "".join(text_of(data, split) for split in ("train", "val", "test")) == TEXT
 
 
 def test_the_facts_are_those_of_the_text(path: Path) -> None:
@@ -214,7 +223,7 @@ def test_a_cache_that_cannot_be_written_is_a_fault_of_storage(path: Path) -> Non
 def test_the_summary_says_how_much_text_there_is(path: Path) -> None:
     data = corpus(path)
     data.facts()
-    size = round(0.1 * len(TEXT))
+    size = math.ceil(0.1 * len(TEXT))
     assert data.summary()[2] == f"test         {size:,} tokens of {size:,} characters, {data.sizes['test']:,} windows"
 
 

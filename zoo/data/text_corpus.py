@@ -3,21 +3,22 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from zoo.batch import Batch
 from zoo.data.base import Split
 from zoo.data.order import Order
 from zoo.data.splits import SplitData
-from zoo.data.text_stream import Survey, part_of, read_text, survey, whole_lines
+from zoo.data.text_splits import Part, check_shares, cut, whole
+from zoo.data.text_stream import part_of, read_text, survey, whole_lines
 from zoo.data.token_cache import cache_folder
 from zoo.data.token_file import Tokens, token_file
 from zoo.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 from zoo.data.windows import EvaluationWindows, TrainingWindows, WindowLoader, num_training_windows
-from zoo.errors import DataError, OptionError
+from zoo.errors import OptionError
 from zoo.ranges import AtLeastTwo, NonNegativeInt, PositiveInt, Probability
 
 _SAMPLE = 1 << 25  # characters of the training split, at most, that a tokenizer is trained on
@@ -29,22 +30,6 @@ class TextSource(Protocol):
 
     def prepare(self) -> Path:
         """Makes sure that the text is there and returns its file."""
-
-
-class Part(NamedTuple):
-    """What of a text is a split.
-
-    Attributes:
-        path: the file.
-        start: its first character.
-        stop: the character after its last.
-        sha256: of the file.
-    """
-
-    path: Path
-    start: int
-    stop: int
-    sha256: str
 
 
 class TextCorpus(SplitData):
@@ -65,8 +50,8 @@ class TextCorpus(SplitData):
         windows_per_epoch: samples of an epoch, after which is validated; None for as many as the text has.
         eval_stride: tokens from one evaluated window to the next; below `context_length`, each token is predicted from
             `context_length - eval_stride` tokens or more. None for `context_length`.
-        val_fraction: share of the text to validate on.
-        test_fraction: share of the text to test on, its end; None for 0.1, and for 0 where there is a `test_path`.
+        val_fraction: share of the text to validate on; None for 0.1, of a long text a million characters.
+        test_fraction: share of the text to test on, its end; None likewise, but for 0 where there is a `test_path`.
         evaluation_only: whether nothing is trained on this text: it is then a test split as a whole.
         cache_dir: where tokens are kept; None for the user's cache.
         tokenizer_state: a tokenizer that was trained before, as its `state` has it.
@@ -87,7 +72,7 @@ class TextCorpus(SplitData):
         context_length: PositiveInt = 128,
         windows_per_epoch: PositiveInt | None = None,
         eval_stride: PositiveInt | None = None,
-        val_fraction: Probability = 0.1,
+        val_fraction: Probability | None = None,
         test_fraction: Probability | None = None,
         evaluation_only: bool = False,
         cache_dir: str | None = None,
@@ -97,11 +82,10 @@ class TextCorpus(SplitData):
         seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
-        if test_fraction is None:
-            test_fraction = 0.0 if test_path else 0.1
-        if not evaluation_only and not 0 < val_fraction + test_fraction < 1:
-            problem = f"{val_fraction:g} and a test_fraction of {test_fraction:g} leave nothing to train or validate on"
-            raise OptionError("data.val_fraction", problem, "set it above 0, and their sum below 1")
+        if test_path is not None and test_fraction is None:
+            test_fraction = 0.0
+        if not evaluation_only:
+            check_shares(val_fraction, test_fraction)
         if eval_stride is not None and eval_stride > context_length:
             problem = f"{eval_stride} is more than data.context_length {context_length}"
             raise OptionError("data.eval_stride", problem, "lower it, so that no token is left out")
@@ -140,27 +124,14 @@ class TextCorpus(SplitData):
                 raise OptionError("data.context_length", problem, f"{remedy} a longer text")
 
     def _cut(self) -> dict[str, Part]:
-        """Returns where in which file each split lies."""
         path = self.source.prepare() if self.path is None and self.source is not None else self.path
         if path is None:
             raise OptionError("data.path", "no text given", "add data.path=FILE.txt")
-        text = self._survey(path)
+        look = partial(survey, encoding=self.encoding, cache=self.cache)
         if self.evaluation_only:
-            return {"test": Part(path, 0, text.characters, text.sha256)}
-        train = int((1 - self.val_fraction - self.test_fraction) * text.characters)
-        val = text.characters - round(self.test_fraction * text.characters)
-        ends = {"train": (0, train), "val": (train, val), "test": (val, text.characters)}
-        parts = {split: Part(path, *end, text.sha256) for split, end in ends.items() if end[0] < end[1]}
-        if missing := {"train", "val"} - parts.keys():
-            problem = f"{text.characters:,} characters leave none for {' and '.join(sorted(missing))}"
-            raise DataError(str(path), problem, "give a longer text, or set data.val_fraction between 0 and 1")
-        if self.test_path is not None:
-            other = self._survey(self.test_path)
-            parts["test"] = Part(self.test_path, 0, other.characters, other.sha256)
-        return parts
-
-    def _survey(self, path: Path) -> Survey:
-        return survey(path, encoding=self.encoding, cache=self.cache)
+            return {"test": whole(path, look(path))}
+        parts = cut(path, look(path), val=self.val_fraction, test=self.test_fraction)
+        return parts if self.test_path is None else parts | {"test": whole(self.test_path, look(self.test_path))}
 
     def _pieces(self, part: Part, *, shown: str = "") -> Iterator[str]:
         text = read_text(part.path, encoding=self.encoding, shown=shown)
