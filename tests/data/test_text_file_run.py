@@ -5,22 +5,18 @@ import json
 
 import pytest
 
-from tests.data.texts import samples, with_text, write_csv, write_json
+from tests.data.texts import options, samples, with_text, write_csv, write_json
 from zoo.config.entry import compose
 from zoo.errors import DataError, OptionError
 from zoo.run import evaluate, train
-
-
-def options(path, directory, *more: str) -> list[str]:
-    given = [f"data.path={path}", "data.text=review", "data.label=verdict", "data.batch_size=16"]
-    return ["data=text_file", *given, "trainer=cpu", "trainer.max_epochs=6", f"output_dir={directory}", *more]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     directory = tmp_path_factory.mktemp("texts")
     path = write_csv(directory / "a.csv", samples(240))
-    train(compose(options(path, directory / "run", "data.word_dropout=0.1", "model.embed_dim=32")))
+    more = ["trainer.max_epochs=6", "data.word_dropout=0.1", "model.embed_dim=32"]
+    train(compose(options(path, *more, f"output_dir={directory / 'run'}")))
     return directory / "run"
 
 
@@ -73,4 +69,4 @@ def test_a_class_that_the_checkpoint_does_not_know_is_refused(run, tmp_path):
 
 def test_a_model_of_images_is_refused(tmp_path):
     with pytest.raises(OptionError, match=r"model: needs data.in_channels, which these data do not have"):
-        compose(options(write_csv(tmp_path / "a.csv"), tmp_path / "run", "model=convnet"))
+        compose(options(write_csv(tmp_path / "a.csv"), "model=convnet"))

@@ -40,3 +40,9 @@ def with_text(row: int, text: str, label: str = "good") -> list[tuple[str, str]]
     rows = samples()
     rows[row] = (text, label)
     return rows
+
+
+def options(path: Path, *more: str) -> list[str]:
+    """Of a run on a file that `write_csv` has written."""
+    given = [f"data.path={path}", "data.text=review", "data.label=verdict", "data.batch_size=16"]
+    return ["data=text_file", *given, "trainer=cpu", *more]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import text_run
+from tests.data import texts
 from tests.faults.processes import Run, run
 from tests.faults.recorder import steps
 
@@ -39,10 +40,16 @@ RECIPES = {
 # Runs on data of other kinds, complete in themselves; each is given a folder for what it reads.
 OTHER_DATA = {
     "language": lambda folder: [*text_run.options(text_run.write_text(folder)), *LANGUAGE],
+    "texts": lambda folder: [*texts.options(texts.write_csv(folder / "texts.csv", texts.samples(200))), *TEXTS],
 }
 LANGUAGE = [
     *("model.dropout=0.3", "model.weight_drop=0.2", "model.activation_penalty=1", "checkpoint.every_n_steps=1"),
     *("logger.tensorboard=null", "callbacks.model_graph=null"),
+]
+TEXTS = [
+    *("data.word_dropout=0.2", "data.val_fraction=0.334", "data.test_fraction=0.1", "data.eval_batch_size=20"),
+    *("model.embed_dim=16", "model.embedding_dropout=0.2", "callbacks=ema", "checkpoint.every_n_steps=1"),
+    *("trainer.max_epochs=3", "trainer.log_every_n_steps=1", "logger.tensorboard=null", "callbacks.model_graph=null"),
 ]
 # Seven batches an epoch and three of validation; three epochs.
 MOMENTS = {
