@@ -118,10 +118,11 @@ def test_training_sees_windows_of_the_training_split(path: Path) -> None:
     assert data.sample_name("train", 32) == "train tokens 32 to 47"
 
 
-def test_tokens_are_made_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokens_and_their_tokenizer_are_made_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = corpus(path)
     first.facts()
     monkeypatch.setattr("zoo.data.token_file._write", None)
+    monkeypatch.setattr("zoo.data.text_corpus.train_tokenizer", None)
     second = corpus(path)
     second.facts()
     assert all(np.array_equal(second.tokens[split], tokens) for split, tokens in first.tokens.items())
@@ -137,6 +138,16 @@ def test_another_text_or_tokenizer_is_another_fingerprint_and_other_tokens(path:
     prints = [fingerprint(), fingerprint(val_fraction=0.2), fingerprint(tokenizer="bpe", vocab_size=300)]
     path.write_text(TEXT + "more")
     assert len({*prints, fingerprint()}) == 4
+
+
+def test_a_tokenizer_whose_note_was_spoilt_is_trained_anew(path: Path) -> None:
+    first = corpus(path)
+    first.facts()
+    for note in (path.parent / "cache").glob("*.json"):
+        note.write_text("{}")
+    again = corpus(path)
+    again.facts()
+    assert again.tokenizer.state() == first.tokenizer.state()
 
 
 def test_a_test_file_is_tested_on_as_a_whole(path: Path) -> None:

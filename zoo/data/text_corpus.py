@@ -14,11 +14,12 @@ from zoo.data.order import Order
 from zoo.data.splits import SplitData
 from zoo.data.text_splits import Part, check_shares, cut, whole
 from zoo.data.text_stream import part_of, read_text, survey, whole_lines
-from zoo.data.token_cache import cache_folder
+from zoo.data.token_cache import cache_folder, cannot_cache
 from zoo.data.token_file import Tokens, token_file
 from zoo.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 from zoo.data.windows import EvaluationWindows, TrainingWindows, WindowLoader, num_training_windows
 from zoo.errors import OptionError
+from zoo.files import write_json
 from zoo.ranges import AtLeastTwo, NonNegativeInt, PositiveInt, Probability
 
 _SAMPLE = 1 << 25  # characters of the training split, at most, that a tokenizer is trained on
@@ -144,14 +145,28 @@ class TextCorpus(SplitData):
         if "train" not in self.parts:
             raise OptionError("data.tokenizer_state", "none given", "evaluate a checkpoint, which carries one")
         part = self.parts["train"]
+        note = self._cached("json", [*part[1:], self.encoding, self.kind, self.vocab_size])
+        try:
+            return load_tokenizer(json.loads(note.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # not trained before
         taken = islice(self._pieces(part), 0, None, -(-(part.stop - part.start) // _SAMPLE))
-        return train_tokenizer(self.kind, taken, vocab_size=self.vocab_size)
+        tokenizer = train_tokenizer(self.kind, taken, vocab_size=self.vocab_size)
+        try:
+            write_json(note, tokenizer.state())
+        except OSError as error:
+            raise cannot_cache(self.cache, error) from error
+        return tokenizer
+
+    def _cached(self, ending: str, identity: list[Any]) -> Path:
+        """Returns the file that keeps what was made of something."""
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return self.cache / f"{digest[:32]}.{ending}"
 
     def _tokenized(self, part: Part) -> Tokens:
         """Returns the tokens of a split, out of the cache where they are there."""
         tokenizer = self.tokenizer
-        identity = json.dumps([*part[1:], self.encoding, tokenizer.state()], sort_keys=True)
-        path = self.cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
+        path = self._cached("npy", [*part[1:], self.encoding, tokenizer.state()])
         pieces = self._pieces(part, shown=f"tokenizing {part.path.name}")
         return token_file(path, map(tokenizer.encode_array, pieces), vocab_size=tokenizer.vocab_size)
 
