@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MOST_TARGETS = 3
 _GREY = "#8a8a8a"
-_STYLES = {"seasonal naive": (_GREY, "-"), "naive": (_GREY, "--"), "drift": (_GREY, ":")}
+_STYLES = {"seasonal naive": (WARNING, "-"), "naive": (_GREY, "--"), "drift": (_GREY, ":")}
 
 
 @dataclass
@@ -111,7 +111,7 @@ def errors(
         left.set(xlabel="steps ahead", ylabel="mean absolute error (standard deviations)", title="By step")
         for name, values in by_origin.items():
             if name in (model, "seasonal naive", "naive") and not (name == "naive" and "seasonal naive" in by_origin):
-                colour = ACCENT if name == model else WARNING
+                colour = ACCENT if name == model else _STYLES[name][0]
                 right.plot(np.arange(len(values)), values, color=colour, linewidth=1, label=name)
         places = sorted({0, len(origins) // 2, len(origins) - 1})
         right.set_xticks(places, [origins[place] for place in places], fontsize=7)

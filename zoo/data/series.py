@@ -141,7 +141,7 @@ class SeriesData(SplitData):
             return
         series = self.open().read()
         self.targets, self.date = series.columns[: len(series.columns) - len(self.covariates)], series.date
-        self._check_frequency(series)
+        self.check_frequency(series)
         self.parts = self._split(series)
         columns = self.columns_of(series)
         self._fingerprint = _digest([*series.columns, *self.time_features], columns, self.borders or ())
@@ -163,7 +163,7 @@ class SeriesData(SplitData):
         assert self.targets is not None, "setup comes first"
         return SeriesWindows(values, lookback=self.lookback, horizon=self.horizon, num_targets=len(self.targets))
 
-    def _check_frequency(self, series: Series) -> None:
+    def check_frequency(self, series: Series) -> None:
         """Notes how far the rows lie apart.
 
         Raises:

@@ -1,0 +1,153 @@
+"""Says what comes next in a series, from the last rows of a file.
+
+The file has the columns that the run was trained with, at the same steps of time; further columns do not matter.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from zoo.config.entry import run
+from zoo.errors import OptionError, StorageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zoo.data.series import SeriesData
+    from zoo.data.series_future import LastWindow
+    from zoo.tasks.base import Task
+
+_HELP = """\
+usage: python -m zoo forecast ckpt=RUN input=FILE.csv [output=FILE.csv]
+
+{about}
+
+  ckpt=RUN         a checkpoint of a forecaster, or the directory of a run
+  input=FILE.csv   its last rows are what the model sees
+  output=FILE.csv  what is written, with a picture beside it; without it forecast/ beside the checkpoint
+"""
+_MOST_ROWS = 12  # on the console; the file has all
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command and returns the exit code.
+
+    Args:
+        arguments: overrides of `configs/forecast.yaml`.
+    """
+    if not arguments or {"--help", "-h"} & set(arguments):
+        print(_HELP.format(about=(__doc__ or "").strip()), end="")
+        return 0
+    run(_forecast, "forecast", argv=["-m zoo forecast", *arguments])
+
+
+def _forecast(cfg: DictConfig) -> None:
+    from zoo.build import prepare_process  # torch is imported here, after the config was checked
+    from zoo.checkpoint import find_checkpoint, load_checkpoint
+    from zoo.config.run_directory import make_directory
+    from zoo.data.series_future import last_window
+
+    prepare_process()
+    path = find_checkpoint(cfg.ckpt, option="ckpt")
+    task, data = _restored(cfg, load_checkpoint(path, option="ckpt"))
+    window = last_window(data)
+    values = _values(task, data, window)
+    output = Path(cfg.output).expanduser() if cfg.output else path.parent / "forecast" / f"{Path(cfg.input).stem}.csv"
+    make_directory(output.parent, option="output")
+    levels = getattr(task, "quantiles", None) or ()
+    targets = list(data.targets or ())
+    header = [window.date or "row", *targets, *(f"{target}_q{level:g}" for target in targets for level in levels)]
+    times = [time.removeprefix("row ") for time in window.times[data.lookback :]]
+    rows = [[time, *(f"{value:.6g}" for value in row)] for time, row in zip(times, values, strict=True)]
+    picture = _picture(window, targets, values, levels)
+    _write(output, [header, *rows], picture)
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in [header, *rows][: _MOST_ROWS + 1]:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    if len(rows) > _MOST_ROWS:
+        print(f"({len(rows) - _MOST_ROWS} more)")
+    print(f"\n{output}\n{output.with_suffix('.png')}")
+
+
+def _restored(cfg: DictConfig, checkpoint: dict[str, Any]) -> "tuple[Task, SeriesData]":
+    """Returns the task with its weights, and the data module of the file, which has not been read yet.
+
+    Raises:
+        OptionError: the checkpoint is of no forecaster.
+    """
+    from zoo.build import build_model, build_task, make_data
+    from zoo.config.allowed import grant, granted
+    from zoo.config.check import OptionErrors, check
+    from zoo.data.series import SeriesData
+
+    saved = checkpoint["zoo"]
+    run_cfg = OmegaConf.create(dict(saved["config"]))
+    if "horizon" not in run_cfg.data:
+        raise OptionError("ckpt", f"{cfg.ckpt} is no forecaster", "name a run of data=series_file, or the like")
+    file = {"path": str(Path(cfg.input).expanduser().resolve()), "data_dir": None, "address": None}
+    run_cfg.data = {**run_cfg.data, **saved["preprocessing"], **file}
+    grant(run_cfg, granted(cfg))
+    if errors := check(run_cfg):
+        raise OptionErrors(errors)
+    task = build_task(run_cfg, build_model(run_cfg))
+    task.load_state_dict(checkpoint["state_dict"])
+    data = make_data(run_cfg)
+    assert isinstance(data, SeriesData)
+    return task, data
+
+
+def _values(task: "Task", data: "SeriesData", window: "LastWindow") -> "np.ndarray":
+    """Returns what comes next in its units: of each step the points of all targets, then their quantiles."""
+    import numpy as np
+    import torch
+
+    from zoo.metrics.forecasting import point
+
+    task.eval()
+    with torch.no_grad():
+        preds = task.finish(task({"input": window.input}))
+    count = len(data.targets or ())
+    assert data.scale.mean is not None and data.scale.std is not None
+    mean, std = (np.asarray(part[:count]) for part in (data.scale.mean, data.scale.std))
+    points = point(preds)[0].numpy() * std + mean  # (H, N)
+    if preds.ndim == 3:
+        return np.asarray(points)
+    quantiles = preds[0].numpy() * std[:, None] + mean[:, None]  # (H, N, Q)
+    return np.concatenate([points, quantiles.reshape(len(points), -1)], axis=1)
+
+
+def _picture(
+    window: "LastWindow", targets: Sequence[str], values: "np.ndarray", levels: Sequence[float]
+) -> "np.ndarray":
+    from zoo.callbacks.forecast_figures import Window, forecast_windows
+
+    count = len(targets)
+    quantiles = values[:, count:].reshape(len(values), count, -1) if levels else None
+    drawn = Window(
+        f"from {window.times[len(window.seen)]}",
+        window.times,
+        window.seen,
+        values[:0, :count],
+        values[:, :count],
+        quantiles,
+    )
+    return forecast_windows([drawn], targets, levels=levels or None)
+
+
+def _write(output: Path, rows: Sequence[Sequence[str]], picture: "np.ndarray") -> None:
+    from zoo.callbacks.figures import save_png
+    from zoo.files import replacing
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    try:
+        with replacing(output) as file:
+            file.write(text.getvalue().encode())
+        save_png(picture, output.with_suffix(".png"))
+    except OSError as error:
+        remedy = "make room or choose another output"
+        raise StorageError(str(output), f"cannot be written ({error.strerror})", remedy) from error
