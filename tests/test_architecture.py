@@ -8,7 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROWS = [
-    {"__main__", "run", "cli"},
+    {"__main__"},
+    {"cli"},
+    {"run"},
     {"build"},
     {"resume"},
     {"tasks", "callbacks", "data"},
