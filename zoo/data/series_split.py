@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoo.data.base import Split
 from zoo.errors import OptionError
 
-_SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_PARTS: dict[Split, str] = {"train": "training", "val": "validation", "test": "testing"}
 
 
 class Windows(NamedTuple):
@@ -59,15 +59,15 @@ def find_windows(borders: Sequence[int], *, lookback: int, horizon: int, name: s
         OptionError: a split has none.
     """
     found: dict[Split, Windows] = {}
-    for split, (begin, end) in zip(_SPLITS, pairwise([0, *borders]), strict=False):
+    for split, (begin, end) in zip(_PARTS, pairwise([0, *borders]), strict=False):
         first = max(begin - lookback, 0)
         count = end - first - lookback - horizon + 1
         if count < 1:
-            needed = f"lookback {lookback} + horizon {horizon}" if split == "train" else f"horizon {horizon}"
-            problem = f"{needed} {'are' if split == 'train' else 'is'} more rows than the {end - begin:,}"
-            where = "data.lookback" if split == "train" else "data.horizon"
-            part = {"train": "training", "val": "validation", "test": "testing"}[split]
-            remedy = f"lower {'them' if split == 'train' else 'it'}, or give more rows"
-            raise OptionError(where, f"{problem} for {part} of {name}", remedy)
+            rows = f"rows for {_PARTS[split]} of {name}"
+            if split == "train":
+                problem = f"lookback {lookback} + horizon {horizon} are more than the {end:,} {rows}"
+                raise OptionError("data.lookback", problem, "lower them, or give more rows")
+            problem = f"horizon {horizon} is more than the {end - begin:,} {rows}"
+            raise OptionError("data.horizon", problem, f"lower it, raise data.{split}_fraction, or give more rows")
         found[split] = Windows(first, count)
     return found
