@@ -44,6 +44,18 @@ def test_a_run_on_a_text_learns_and_goes_on(run: Path) -> None:
     assert (run / "report" / "sample.txt").stat().st_size > 900
 
 
+def test_one_batch_of_a_text_is_learned_by_heart(text: Path, tmp_path: Path) -> None:
+    given = [
+        "data.batch_size=4",
+        "model.dropout=0",
+        "trainer=overfit_batch",
+        "trainer.max_epochs=60",
+        f"output_dir={tmp_path}",
+    ]
+    train(compose([*options(text), "logger.tensorboard=null", *given]))
+    assert json.loads((tmp_path / "metrics.json").read_text())["train/perplexity"] < 1.5
+
+
 def test_the_checkpoint_alone_is_judged(run: Path, text: Path, tmp_path: Path) -> None:
     again = evaluate(compose([f"ckpt={run}", f"output_dir={tmp_path}"], "evaluate"))
     tested = json.loads((run / "metrics.json").read_text())

@@ -88,11 +88,12 @@ def test_lightning_can_limit_the_batches(options):
     assert len(model.steps("train")) == (1 if "fast_dev_run" in options else 6)
 
 
-def test_overfitting_sees_the_same_batches_in_every_epoch():
+def test_overfitting_sees_the_same_batches_in_every_epoch_and_augments_none():
     model = Recorder()
     trainer_of(overfit_batches=2).fit(model, datamodule=data_of())
     batches = [index for _, index in model.steps("train")]
     assert batches == [list(range(16)), list(range(16, 32))] * 3
+    assert torch.equal(model.pixels[0], model.pixels[2]) and torch.equal(model.pixels[1], model.pixels[5])
 
 
 def test_lightning_takes_batches_that_workers_decode(tmp_path):

@@ -123,7 +123,8 @@ class DataModule(lightning.LightningDataModule):
             split: Split = "train" if train else "test" if trainer.testing else "val"
             if split not in self._first_labels_seen:
                 self._check_first_labels(split, batch)
-        return self.prepare_batch(batch, train=train)
+        # What is to be learned by heart must stay the same.
+        return self.prepare_batch(batch, train=train and not getattr(trainer, "overfit_batches", 0))
 
     def _check_first_labels(self, split: Split, batch: Batch) -> None:
         """Stops at a first batch with labels that would end in an index error, on a GPU in a failed assertion.
