@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from zoo.tasks.base import Task
 
 _HELP = """\
-usage: python -m zoo forecast ckpt=RUN input=FILE.csv [output=FILE.csv]
+usage: python -m zoo forecast ckpt=RUN input=FILE.csv [output=FILE.csv] [data.missing=last]
 
 {about}
 
   ckpt=RUN         a checkpoint of a forecaster, or the directory of a run
   input=FILE.csv   its last rows are what the model sees
+  data.missing     last or linear fills in rows and cells that are missing
   output=FILE.csv  what is written, with a picture beside it; without it forecast/ beside the checkpoint
 """
 _MOST_ROWS = 12  # on the console; the file has all
@@ -89,7 +90,8 @@ def _restored(cfg: DictConfig, checkpoint: dict[str, Any]) -> "tuple[Task, Serie
     if "horizon" not in run_cfg.data:
         raise OptionError("ckpt", f"{cfg.ckpt} is no forecaster", "name a run of data=series_file, or the like")
     file = {"path": str(Path(cfg.input).expanduser().resolve()), "data_dir": None, "address": None}
-    run_cfg.data = {**run_cfg.data, **saved["preprocessing"], **file}
+    asked: Any = OmegaConf.to_container(cfg.data, resolve=True) if cfg.get("data") else {}
+    run_cfg.data = {**run_cfg.data, **asked, **saved["preprocessing"], **file}
     grant(run_cfg, granted(cfg))
     if errors := check(run_cfg):
         raise OptionErrors(errors)
