@@ -44,6 +44,18 @@ def test_a_run_on_a_text_learns_and_goes_on(run: Path) -> None:
     assert (run / "report" / "sample.txt").stat().st_size > 900
 
 
+def test_a_text_is_checked(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "data=text_corpus", f"data.path={text}", f"data.cache_dir={text.parent / 'cache'}"])
+    out = capsys.readouterr().out.splitlines()
+    assert stop.value.code == 0 and out[0].startswith("train        9,") and out[-1] == "no bad samples"
+    bad = text.with_name("bad.txt")
+    bad.write_bytes(b"caf\xe9")
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "data=text_corpus", f"data.path={bad}", f"data.cache_dir={text.parent / 'cache'}"])
+    assert stop.value.code == 2 and capsys.readouterr().err.startswith(f"error: {bad} row 1: is no utf-8 text: byte")
+
+
 def test_one_batch_of_a_text_is_learned_by_heart(text: Path, tmp_path: Path) -> None:
     given = [
         "data.batch_size=4",

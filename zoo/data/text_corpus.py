@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from zoo.batch import Batch
-from zoo.data.base import Split
+from zoo.data.base import BadSample, Split, Watch, unwatched
 from zoo.data.order import Order
 from zoo.data.splits import SplitData
 from zoo.data.text_splits import Part, check_shares, cut, whole
@@ -224,6 +224,15 @@ class TextCorpus(SplitData):
     def sample_name(self, split: Split, index: int) -> str:
         """Returns the window's place in the split, such as "train tokens 640 to 703"."""
         return f"{split} tokens {index} to {index + self.context_length - 1}"
+
+    def scan(self, watch: Watch = unwatched) -> Iterator[BadSample]:
+        """Reads the text to its end, which is all that can be wrong with it.
+
+        Yields:
+            Nothing: a text is right or wrong as a whole.
+        """
+        self.facts()
+        yield from ()
 
     def describe_splits(self) -> list[str]:
         """Returns a line on the size of each split."""
