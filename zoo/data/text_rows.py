@@ -1,7 +1,7 @@
 """A user's file of texts and classes: CSV, TSV or JSON lines, read strictly and named by row."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,19 +67,8 @@ def read_text_rows(
         DataError: the file as a whole cannot be used.
         OptionError: a column is not there, or none is named.
     """
-    if path.suffix.lower() in JSON_LINES:
-        content = read_text(path, encoding=encoding, kind="JSONL")
-        columns, rows = _json_rows(content, text, label)
-        if not columns:
-            raise DataError(str(path), f"row {rows[0].line} {rows[0].fault}", "give a JSON object in each line")
-    else:
-        content = read_text(path, encoding=encoding)
-        tabs = "\t" if path.suffix.lower() == ".tsv" else None
-        found = records(content, delimiter or tabs or find_delimiter(content), quotes=quotes)
-        columns = check_header(path, next(found))
-        rows = list(_csv_rows(found, columns, text, label))
-    for option, column, what in (("data.text", text, "texts"), ("data.label", label, "classes")):
-        _check_column(option, column, what, columns, path)
+    columns = {"data.text": (text, "texts"), "data.label": (label, "classes")}
+    rows = read_columns(path, columns, encoding=encoding, delimiter=delimiter, quotes=quotes)
     table = TextRows(path, [], [], [], [], 0)
     for line, cells, fault, num_lines in rows:
         table.num_rows += num_lines if fault else 1
@@ -90,9 +79,50 @@ def read_text_rows(
         table.texts.append(cells[0])
         table.targets.append(WHOLE.sub(r"\1", cells[1]) if WHOLE.fullmatch(cells[1]) else cells[1])
         table.lines.append(line)
-    if not table.num_rows:
-        raise DataError(str(path), "has a header but no rows", "give a file with rows")
     return table
+
+
+def read_columns(
+    path: Path,
+    columns: Mapping[str, tuple[str | None, str]],
+    *,
+    encoding: str = "utf-8",
+    delimiter: str | None = None,
+    quotes: bool = True,
+) -> list[Record]:
+    """Reads some columns of a file, as text.
+
+    Args:
+        path: a CSV or TSV file with a header, or a file with a JSON object a line.
+        columns: for each option that names a column, its name, and what an error calls what it holds.
+        encoding: a name that Python knows.
+        delimiter: what separates cells; None to find it.
+        quotes: whether quotation marks stand around cells; otherwise they are part of them.
+
+    Returns:
+        The rows, whose cells are those of the columns in their order.
+
+    Raises:
+        DataError: the file as a whole cannot be used.
+        OptionError: a column is not there, or none is named.
+    """
+    chosen = [name for name, _ in columns.values()]
+    if path.suffix.lower() in JSON_LINES:
+        content = read_text(path, encoding=encoding, kind="JSONL")
+        names, rows = _json_rows(content, *chosen)
+        if not names:
+            raise DataError(str(path), f"row {rows[0].line} {rows[0].fault}", "give a JSON object in each line")
+    else:
+        content = read_text(path, encoding=encoding)
+        tabs = "\t" if path.suffix.lower() == ".tsv" else None
+        found = records(content, delimiter or tabs or find_delimiter(content), quotes=quotes)
+        names = check_header(path, next(found))
+        rows = list(_csv_rows(found, names, *chosen))
+    for option, (column, what) in columns.items():
+        _check_column(option, column, what, names, path)
+    if not rows:
+        raise DataError(str(path), "has a header but no rows", "give a file with rows")
+    return rows
 
 
 def _check_column(option: str, column: str | None, what: str, columns: Sequence[str], path: Path) -> None:
