@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import text_run
-from tests.data import texts
+from tests.data import series, texts
 from tests.faults.processes import Run, run
 from tests.faults.recorder import steps
 
@@ -40,10 +40,18 @@ RECIPES = {
 # Runs on data of other kinds, complete in themselves; each is given a folder for what it reads.
 OTHER_DATA = {
     "language": lambda folder: [*text_run.options(text_run.write_text(folder)), *LANGUAGE],
+    "series": lambda folder: [f"data.path={series.write(folder / 'series.csv')}", *SERIES],
     "texts": lambda folder: [*texts.options(texts.write_csv(folder / "texts.csv", texts.samples(200))), *TEXTS],
 }
 LANGUAGE = [
     *("model.dropout=0.3", "model.weight_drop=0.2", "model.activation_penalty=1", "checkpoint.every_n_steps=1"),
+    *("logger.tensorboard=null", "callbacks.model_graph=null"),
+]
+SERIES = [  # 121 windows of training, 17 of validation
+    *("data=series_file", "data.targets=[load]", "data.lookback=12", "data.horizon=6", "data.val_fraction=0.11"),
+    *("data.batch_size=17", "data.eval_batch_size=6", "task.quantiles=[0.1,0.5,0.9]", "callbacks=ema"),
+    *("model=patchtst", "model.patch_size=4", "model.stride=2", "model.num_layers=1", "checkpoint.every_n_steps=1"),
+    *("trainer=cpu", "trainer.max_epochs=3", "trainer.log_every_n_steps=1"),
     *("logger.tensorboard=null", "callbacks.model_graph=null"),
 ]
 TEXTS = [
