@@ -30,7 +30,9 @@ def _config(name: str, shape: tuple[int, int, int], **overrides: Any) -> DictCon
 # The models of images need their channels; those of other data do not.
 MODELS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if "${data.in_channels}" in path.read_text())
 WITH_ACTIVATION = [name for name in MODELS if "activation" in OmegaConf.load(CONFIGS / f"{name}.yaml")]
-WITH_NORM = [name for name in MODELS if "norm" in OmegaConf.load(CONFIGS / f"{name}.yaml")]
+# Transformers normalise each place by itself, and their norms have names of their own.
+TRANSFORMERS = [name for name in MODELS if "num_heads" in OmegaConf.load(CONFIGS / f"{name}.yaml")]
+WITH_NORM = [name for name in MODELS if "norm" in OmegaConf.load(CONFIGS / f"{name}.yaml") and name not in TRANSFORMERS]
 
 
 def _build(name: str, shape: tuple[int, int, int], **overrides: Any) -> nn.Module:
