@@ -48,7 +48,7 @@ def test_every_experiment_runs(experiment: str, tmp_path: Path) -> None:
 
 
 def test_a_model_that_asks_for_other_data_is_refused_in_words() -> None:
-    for model, fact in (("gpt", "vocab_size"), ("dlinear", "lookback")):
+    for model, fact in (("gpt", "vocab_size"), ("dlinear", "num_targets")):
         with pytest.raises(OptionErrors, match=f"model: needs data.{fact}, which these data do not have"):
             compose(["data=digits", f"model={model}"])
 
