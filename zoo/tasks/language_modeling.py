@@ -34,7 +34,9 @@ class LanguageModelingTask(Task):
         loss = self.criterion(logits, target)
         regularization = getattr(self.model, "regularization", None)
         penalty: Tensor | None = regularization() if regularization is not None else None
-        return {"loss": loss} if penalty is None else {"loss": loss + penalty, "regularization": penalty}
+        if penalty is None:
+            return {"loss": loss}
+        return {"loss": loss + penalty, "regularization": penalty}
 
     def compare(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the most probable and the true token of each place that has a target, (N,).
