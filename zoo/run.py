@@ -39,6 +39,8 @@ EVALUATION = {
     "enable_model_summary": False,
 }
 
+DECODING = ("decoder", "beam_width")  # options of a task that an evaluation may choose anew
+
 
 def train(cfg: DictConfig, *, started: float | None = None) -> float | None:
     """Trains, tests the best checkpoint once, and writes and shows the results.
@@ -192,10 +194,17 @@ def _evaluation_config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
     run_cfg = OmegaConf.create(dict(saved["config"]))
     for group in ("model", "task"):
         if (given := cfg.get(group)) and "_target_" not in given:
-            raise OptionError(f"{group}.{next(iter(given))}", "is part of the checkpoint", "leave it out")
+            name = next(iter(given))
+            remedy = f"give {name}={given[name]} instead" if name in DECODING else "leave it out"
+            raise OptionError(f"{group}.{name}", "is part of the checkpoint", remedy)
+    for name in DECODING:
+        if cfg.get(name) is not None:
+            if name not in run_cfg.task:
+                raise OptionError(name, "is for transcriptions, which the checkpoint does not make", "leave it out")
+            run_cfg.task[name] = cfg[name]
     asked: Any = OmegaConf.to_container(cfg.data, resolve=True) if cfg.get("data") else {}
     data: Any = asked if "_target_" in asked else OmegaConf.to_container(OmegaConf.merge(run_cfg.data, asked))
-    source = data.get("source", data)
+    source = data["source"] if isinstance(data.get("source"), dict) else data
     if "data_dir" in source and (cfg.paths.data_dir or source["data_dir"] is None):
         source["data_dir"] = cfg.paths.data_dir or saved["config"]["paths"]["data_dir"]
     if "evaluation_only" in data:  # of a folder or a file that was not trained on, every sample is judged
