@@ -48,27 +48,36 @@ class ModelGraph(Callback):
             log.warning("no model graph: %s has the model in parts", type(trainer.strategy).__name__)
             return
         model: nn.Module = pl_module.model  # type: ignore[assignment]
-        inputs = batch.get("input") if isinstance(batch, dict) else None
+        inputs = _inputs(pl_module, batch)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         if parameters > self.max_parameters:
             log.warning("no model graph: %d parameters, more than max_parameters %d", parameters, self.max_parameters)
-        elif isinstance(inputs, Tensor):
+        elif inputs:
             for logger in loggers:
-                write_graph(logger, model, inputs[:1], trainer.global_step)
+                write_graph(logger, model, tuple(value[:1] for value in inputs), trainer.global_step)
 
 
-def write_graph(logger: TensorBoard, model: nn.Module, example: Tensor, step: int) -> None:
+def _inputs(module: LightningModule, batch: Any) -> tuple[Tensor, ...]:
+    """Returns what a task calls its model with; nothing where it cannot be told."""
+    if not isinstance(batch, dict) or not isinstance(batch.get("input"), Tensor):
+        return ()
+    found: tuple[Tensor, ...] = getattr(module, "model_inputs", lambda batch: (batch["input"],))(batch)
+    return found
+
+
+def write_graph(logger: TensorBoard, model: nn.Module, example: Tensor | tuple[Tensor, ...], step: int) -> None:
     """Writes the graph of a model, whose modes and the random state stay as they are.
 
     Args:
         logger: where to.
-        model: any module of one input.
-        example: an input, on the model's device.
+        model: any module.
+        example: its input, or its inputs, on its device.
         step: number of optimizer steps so far.
     """
     training = [module for module in model.modules() if module.training]
     compiled, model._compiled_call_impl = model._compiled_call_impl, None  # what torch.compile made cannot be traced
-    devices = [example.device] if example.is_cuda else []
+    first = example[0] if isinstance(example, tuple) else example
+    devices = [first.device] if first.is_cuda else []
     try:
         with (
             torch.random.fork_rng(devices=devices),

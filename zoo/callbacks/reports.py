@@ -4,8 +4,10 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
+from zoo.callbacks.attention_maps import AttentionMaps
 from zoo.callbacks.forecast_report import ForecastReport
 from zoo.callbacks.prediction_report import PredictionReport
+from zoo.callbacks.text_predictions import TextPredictionReport
 from zoo.callbacks.text_samples import TextReport
 
 
@@ -15,4 +17,5 @@ def reports(directory: Path) -> list[Callback]:
     Args:
         directory: where files are written.
     """
-    return [PredictionReport(directory), ForecastReport(directory), TextReport(directory)]
+    of_texts = [TextReport(directory), TextPredictionReport(directory), AttentionMaps(directory)]
+    return [PredictionReport(directory), ForecastReport(directory), *of_texts]

@@ -30,7 +30,7 @@ class Task(ResumableModule):
     """What is learned: losses, metrics and the recipe of optimisation, for any model.
 
     Args:
-        model: the network; called with `batch["input"]`.
+        model: the network; called with what `model_inputs` gives.
         criterion: the loss, called with the model's outputs and the targets.
         optimizer: a factory that takes parameters, such as a partial of `torch.optim.AdamW`.
         scheduler: a factory that takes the optimizer and the number of steps; None keeps the learning rate constant.
@@ -80,14 +80,18 @@ class Task(ResumableModule):
         self.test_record = StageMetrics(test_metrics, finish=self.finish)
         self._validation_record = self.val_record
 
+    def model_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Returns what the model is called with: by default `batch["input"]` alone."""
+        return (batch["input"],)
+
     def forward(self, batch: Batch) -> Tensor:
         """Returns the model's outputs for a batch."""
-        inputs = batch["input"]
+        inputs, *others = self.model_inputs(batch)
         if inputs.is_floating_point():
             inputs = inputs.to(self.dtype)  # the model's, which is not float32 under precision 64 and bf16-true
         if self.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return self.model(inputs)  # type: ignore[no-any-return]
+        return self.model(inputs, *others)  # type: ignore[no-any-return]
 
     def losses(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Returns scalars by name; `loss` is the one to minimise."""
