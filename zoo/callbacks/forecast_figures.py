@@ -77,11 +77,9 @@ def _draw_window(axes: "Axes", window: Window, column: int, levels: Sequence[flo
         name = f"{100 * (levels[-1] - levels[0]):.0f} % interval"
         axes.fill_between(future, low, high, color=ACCENT, alpha=0.2, linewidth=0, label=name)
     axes.plot(future, window.forecast[:, column], color=ACCENT, linewidth=1.4, marker=marker, label="forecast")
-    places = [-num_seen, 0, len(future) - 1] if len(future) > 1 else [-num_seen, 0]
+    places = [-num_seen, 0]  # a third date, at the end, would cover the second
     axes.set_xticks(places, [window.times[len(window.seen) + place] for place in places], fontsize=7)
-    first, *_, last = axes.get_xticklabels()
-    first.set_horizontalalignment("left")
-    last.set_horizontalalignment("right")
+    axes.get_xticklabels()[0].set_horizontalalignment("left")
     axes.tick_params(axis="y", labelsize=7)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.7)
 
