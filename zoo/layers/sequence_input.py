@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from zoo.ranges import PositiveInt, Probability
 
+_EMBEDDING_RANGE = 0.1
 PAD = 0  # the token that fills a sequence up at its end; no text holds it
 
 
@@ -43,7 +44,12 @@ class SequenceInput(nn.Module):
                 f"vocab_size {vocab_size} and in_channels {in_channels}: one of them must be given; "
                 "choose data of tokens, or of images or sounds"
             )
-        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=PAD) if vocab_size is not None else None
+        self.embedding = None
+        if vocab_size is not None:
+            self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=PAD)
+            # Torch draws from a standard normal, which small data cannot train away.
+            nn.init.uniform_(self.embedding.weight, -_EMBEDDING_RANGE, _EMBEDDING_RANGE)
+            nn.init.zeros_(self.embedding.weight[PAD])
         self.projection = None
         if in_channels is not None:
             sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size or [1])
