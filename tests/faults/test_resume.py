@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import text_run
-from tests.data import series, texts
+from tests.data import pairs, series, texts
 from tests.faults.processes import Run, run
 from tests.faults.recorder import steps
 
@@ -40,7 +40,9 @@ RECIPES = {
 # Runs on data of other kinds, complete in themselves; each is given a folder for what it reads.
 OTHER_DATA = {
     "language": lambda folder: [*text_run.options(text_run.write_text(folder)), *LANGUAGE],
+    "pairs": lambda folder: [*pairs.options(pairs.write_tsv(folder / "pairs.tsv", pairs.samples(132))), *PAIRS],
     "series": lambda folder: [f"data.path={series.write(folder / 'series.csv')}", *SERIES],
+    "strings": lambda folder: STRINGS,
     "texts": lambda folder: [*texts.options(texts.write_csv(folder / "texts.csv", texts.samples(200))), *TEXTS],
 }
 LANGUAGE = [
@@ -53,6 +55,19 @@ SERIES = [  # 121 windows of training, 17 of validation
     *("model=patchtst", "model.patch_size=4", "model.stride=2", "model.num_layers=1", "checkpoint.every_n_steps=1"),
     *("trainer=cpu", "trainer.max_epochs=3", "trainer.log_every_n_steps=1"),
     *("logger.tensorboard=null", "callbacks.model_graph=null"),
+]
+PAIRS = [
+    *("data.eval_batch_size=3", "data.val_fraction=0.11", "data.test_fraction=0.05", "model.dropout=0.3"),
+    *("callbacks=ema", "checkpoint.every_n_steps=1", "trainer.max_epochs=3", "trainer.log_every_n_steps=1"),
+    *("logger.tensorboard=null", "callbacks.model_graph=null"),
+]
+STRINGS = [
+    *("data=tone_strings", "data.num_samples=112", "data.num_val_samples=9", "data.num_test_samples=8"),
+    *("data.source.num_samples=105", "data.source.num_test_samples=42", "data.batch_size=16", "data.max_words=3"),
+    *("data.eval_batch_size=3", "data.augment.gain=6", "data.augment.noise=0.5", "data.augment.time_mask=0.1"),
+    *("model.hidden_size=8", "model.width=4", "model.dropout=0.3", "trainer=cpu", "trainer.max_epochs=3"),
+    *("checkpoint.every_n_steps=1", "trainer.log_every_n_steps=1", "logger.tensorboard=null"),
+    *("callbacks.model_graph=null", "callbacks.augmented_images=null"),
 ]
 TEXTS = [
     *("data.word_dropout=0.2", "data.val_fraction=0.334", "data.test_fraction=0.1", "data.eval_batch_size=20"),

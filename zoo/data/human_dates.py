@@ -90,7 +90,7 @@ class HumanDates:
     def __init__(
         self,
         *,
-        num_samples: PositiveInt = 20_000,
+        num_samples: PositiveInt = 10_000,
         num_val_samples: PositiveInt = 1000,
         num_test_samples: PositiveInt = 2000,
         seed: NonNegativeInt = 0,

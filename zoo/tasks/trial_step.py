@@ -79,7 +79,9 @@ class TrialStep:
         self.samples = len(self.data.train_dataloader())  # type: ignore[arg-type]
         self.data.batch_size = min(self.samples, _ROWS)
         self.loaders = self.data.train_dataloader(), self.data.val_dataloader()
-        self.batch = next(iter(self.loaders[0]))
+        # Data whose samples are not of one size give the largest ones, since a run meets them, too.
+        largest = getattr(self.data, "largest_batch", None)
+        self.batch = largest(self.data.batch_size) if largest else next(iter(self.loaders[0]))
         trainer = task._trainer  # which has loops, loggers and callbacks in it
         self.task = copy.deepcopy(task, {id(trainer): None} if trainer is not None else {})
         self.task = precision.convert_module(self.task.to(device)).train()  # type: ignore[assignment]
