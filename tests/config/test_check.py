@@ -176,9 +176,14 @@ def test_an_option_that_is_null_by_default_takes_anything() -> None:
 
 
 def _commands() -> list[list[str]]:
-    """Commands in which each choice of each group occurs once: experiments alone, the others beside one another."""
+    """Commands in which each choice of each group occurs once: data, which choose a task and a model, and experiments
+    alone, the others beside one another; of models, `tests/test_configs.py` looks for data that they go with.
+    """
     choices = groups([CONFIG_DIR])
-    alone = [[f"{name}={choice}"] for name in ("experiment", "sweep", "finetune") for choice in choices.pop(name, [])]
+    of_data = {name: choices.pop(name) for name in ("model", "task")}
+    assert all(of_data.values())
+    names = ("data", "experiment", "sweep", "finetune")
+    alone = [[f"{name}={choice}"] for name in names for choice in choices.pop(name, [])]
     rows = itertools.zip_longest(*([f"{name}={choice}" for choice in each] for name, each in choices.items()))
     return [[override for override in row if override] for row in rows] + alone
 
