@@ -106,5 +106,12 @@ def test_an_empty_prompt_begins_a_text_of_any_kind(kind):
     assert "".join(continued(model, tokenizer, "", max_new_tokens=3, temperature=0))
 
 
+def test_words_that_go_on_stand_apart_from_the_prompt():
+    tokenizer = train_tokenizer("words", ["so it goes"])
+    model = Next(tokenizer.vocab_size)  # goes, it, so: by alphabet
+    assert "".join(continued(model, tokenizer, "goes it", max_new_tokens=2, temperature=0)) == " so goes"
+    assert "".join(continued(model, tokenizer, "goes it ", max_new_tokens=2, temperature=0)) == "so goes"
+
+
 def test_a_text_is_shown_line_by_line():
     assert as_markdown("\nROMEO:\n# no *heading*\n") == "    ROMEO:\n    # no *heading*"

@@ -100,6 +100,8 @@ def continued(model: Decoder, tokenizer: Any, prompt: str, **options: Any) -> It
     device = next(model.parameters()).device  # type: ignore[attr-defined]
     start = torch.tensor([tokens or [_FIRST]], device=device)
     drawn = generate(model, start, exclude=_SPECIAL, **options)
+    if tokenizer.joiner and prompt and not prompt[-1].isspace():
+        yield tokenizer.joiner
     yield from tokenizer.stream(int(token) for token in drawn)
 
 
