@@ -8,8 +8,10 @@
 - text: "input" (B, T), int64 tokens, filled up at the end with 0, which is no token of any text; "target" (B,).
 - language: "input" and "target" (B, T), int64, each target the token after its input; -100 where there is none.
 - series: "input" (B, L, C), standardised, targets before covariates; "target" (B, H, N), standardised likewise.
-- sequence to sequence: "input" (B, S) and "decoder_input", "target" (B, T), int64, filled up with 0.
-- transcription: "input" (B, 1, F, T) with "input_length" (B,), "target" (B, U) with "target_length" (B,).
+- sequence to sequence: "input" (B, S) and "decoder_input", "target" (B, T), int64, filled up with 0; the token that
+  "target" ends with is the one that "decoder_input" begins with.
+- transcription: "input" (B, 1, F, T) with "input_length" (B,) in columns, as loaded (B, T) and in samples; "target"
+  (B, U), filled up with 0, with "target_length" (B,).
 """
 
 from torch import Tensor
