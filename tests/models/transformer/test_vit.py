@@ -76,11 +76,22 @@ def test_positions_saved_of_another_size_are_interpolated() -> None:
 
 def test_it_takes_images_of_another_size_than_its_own() -> None:
     model = ViT(5, image_size=16, patch_size=4, embed_dim=8, num_layers=1, num_heads=1).eval()
-    assert model(torch.randn(2, 3, 24, 32)).shape == (2, 5)
+    assert model(torch.randn(2, 3, 24, 33)).shape == (2, 5)
 
 
-def test_a_spectrogram_transformers_patches_overlap() -> None:
-    model = AST(5, image_size=[40, 101], embed_dim=8, num_layers=1, num_heads=1)
-    assert model.positions.embedding.shape == (3, 9, 8)
-    assert model(torch.randn(2, 1, 40, 101)).shape == (2, 5)
-    assert model(torch.randn(2, 1, 40, 150)).shape == (2, 5)
+def test_a_spectrogram_transformers_patches_overlap_and_reach_to_its_ends() -> None:
+    torch.manual_seed(0)
+    model = AST(5, image_size=[40, 101], embed_dim=8, num_layers=1, num_heads=1, pooling="mean").eval()
+    assert model.positions.embedding.shape == (4, 10, 8)
+    sound = torch.randn(2, 1, 40, 101)
+    expected = model(sound)
+    for row, column in ((0, 0), (39, 0), (0, 100)):
+        changed = sound.clone()
+        changed[:, :, row, column] += 9
+        assert (model(changed) != expected).any(dim=1).all()
+
+
+@pytest.mark.parametrize("frames", [1, 12, 50, 150])
+def test_a_spectrogram_may_be_of_any_length(frames: int) -> None:
+    model = AST(5, image_size=[40, 101], embed_dim=8, num_layers=1, num_heads=1).eval()
+    assert model(torch.randn(2, 1, 40, frames)).shape == (2, 5)

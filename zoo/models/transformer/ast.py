@@ -19,8 +19,9 @@ class AST(ViT):
         num_classes: K, number of classes.
         in_channels: C, channels of the spectrogram.
         image_size: F and T, frequencies and frames.
-        patch_size: side of a patch; a side of the spectrogram that is shorter takes its place.
-        stride: step from one patch to the next, along both sides; patches overlap where it is less than their side.
+        patch_size: side of a patch.
+        stride: step from one patch to the next, along both sides; patches overlap where it is less than their side,
+            and zeros fill up what the last ones lack.
         embed_dim: D, width of the features.
         num_layers: number of blocks.
         num_heads: heads of attention; divides `embed_dim`.
@@ -52,12 +53,12 @@ class AST(ViT):
         attention_dropout: Probability = 0.0,
         drop_path: Probability = 0.0,
     ) -> None:
-        self.stride = stride
         super().__init__(
             num_classes,
             in_channels=in_channels,
             image_size=image_size,
             patch_size=patch_size,
+            stride=stride,
             embed_dim=embed_dim,
             num_layers=num_layers,
             num_heads=num_heads,
@@ -69,8 +70,3 @@ class AST(ViT):
             attention_dropout=attention_dropout,
             drop_path=drop_path,
         )
-
-    def patches(self, height: int, width: int, patch_size: int | None) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Returns the sides of a patch, and the steps from one to the next; what is left at the ends is not read."""
-        side = patch_size or 16
-        return (min(side, height), min(side, width)), (self.stride, self.stride)

@@ -10,9 +10,11 @@ from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from zoo.layers.class_token import ClassToken
 from zoo.layers.grid_positions import GridPositions
+from zoo.layers.image import height_and_width
 from zoo.layers.transformer_block import TokenNorm, initialize_transformer
 from zoo.layers.transformer_encoder import TransformerEncoder
 from zoo.ranges import PositiveInt, Probability
@@ -27,7 +29,9 @@ class ViT(nn.Module):
         num_classes: K, number of classes.
         in_channels: C, channels of the image.
         image_size: height and width in pixels, one number where they are equal.
-        patch_size: side of a patch in pixels, a divisor of both sides; None for the smallest that gives at most 64.
+        patch_size: side of a patch in pixels; None for the smallest that divides both sides and gives at most 64.
+        stride: step from a patch to the next in pixels, with zeros where the last ones reach beyond the image; None for
+            the side of a patch, which must divide both sides then.
         embed_dim: D, width of the features.
         num_layers: number of blocks.
         num_heads: heads of attention; divides `embed_dim`.
@@ -50,6 +54,7 @@ class ViT(nn.Module):
         in_channels: PositiveInt = 3,
         image_size: PositiveInt | Sequence[PositiveInt] = 32,
         patch_size: PositiveInt | None = None,
+        stride: PositiveInt | None = None,
         embed_dim: PositiveInt = 128,
         num_layers: PositiveInt = 4,
         num_heads: PositiveInt = 4,
@@ -62,11 +67,13 @@ class ViT(nn.Module):
         drop_path: Probability = 0.0,
     ) -> None:
         super().__init__()
-        height, width = [image_size] * 2 if isinstance(image_size, int) else image_size
-        kernel, stride = self.patches(height, width, patch_size)
-        self.embedding = nn.Conv2d(in_channels, embed_dim, kernel, stride)
-        rows, columns = ((side - k) // s + 1 for side, k, s in zip((height, width), kernel, stride, strict=True))
-        self.positions = GridPositions(embed_dim, rows, columns)
+        height, width = height_and_width(image_size)
+        if stride is None:
+            patch_size = _without_rest(height, width, patch_size)
+        self.patch_size = patch_size or 16
+        self.stride = stride or self.patch_size
+        self.embedding = nn.Conv2d(in_channels, embed_dim, self.patch_size, self.stride)
+        self.positions = GridPositions(embed_dim, self._count(height), self._count(width))
         self.class_token = ClassToken(embed_dim) if pooling == "cls" else None
         self.dropout = nn.Dropout(dropout)
         self.encoder = TransformerEncoder(
@@ -83,27 +90,9 @@ class ViT(nn.Module):
         self.head = nn.Linear(embed_dim, num_classes)
         initialize_transformer(self)
 
-    def patches(self, height: int, width: int, patch_size: int | None) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Returns the sides of a patch, and the steps from one to the next.
-
-        Raises:
-            ValueError: they do not fill the image.
-        """
-        both = math.gcd(height, width)
-        fitting = [side for side in range(1, both + 1) if both % side == 0]
-        if patch_size is None:
-            few = [side for side in fitting if height * width <= _MOST_PATCHES * side**2]
-            patch_size = min(few, default=both)
-        if patch_size not in fitting:
-            raise ValueError(
-                f"image {height}x{width}: sides must be multiples of patch_size {patch_size}; "
-                f"set model.patch_size to one of {', '.join(map(str, fitting))}, or resize with data.image_size"
-            )
-        return (patch_size, patch_size), (patch_size, patch_size)
-
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Logits of the images; those of another size than the model's take interpolated positions."""
-        features = self.positions(self.embedding(images))  # (B, T, D)
+        features = self.positions(self.embedding(self._filled_up(images)))  # (B, T, D)
         if self.class_token is not None:
             features = self.class_token(features)  # (B, 1 + T, D)
         features = self.encoder(self.dropout(features))
@@ -115,3 +104,32 @@ class ViT(nn.Module):
         """The patches with what is added to them, each block (the last one with the norm), and the head."""
         token: list[nn.Module] = [] if self.class_token is None else [self.class_token]
         return [[self.embedding, self.positions, *token], *self.encoder.layer_groups(), [self.head]]
+
+    def _count(self, side: int) -> int:
+        """How many patches reach all pixels of a side."""
+        return -(-max(side - self.patch_size, 0) // self.stride) + 1
+
+    def _filled_up(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
+        """The images with zeros at their ends where the last patches reach beyond them."""
+        sides = images.shape[2:]
+        beyond = [(self._count(side) - 1) * self.stride + self.patch_size - side for side in sides]
+        return F.pad(images, (0, beyond[1], 0, beyond[0])) if any(beyond) else images
+
+
+def _without_rest(height: int, width: int, patch_size: int | None) -> int:
+    """The side of patches that fill an image.
+
+    Raises:
+        ValueError: those that are asked for do not.
+    """
+    both = math.gcd(height, width)
+    fitting = [side for side in range(1, both + 1) if both % side == 0]
+    if patch_size is None:
+        few = [side for side in fitting if height * width <= _MOST_PATCHES * side**2]
+        return min(few, default=both)
+    if patch_size not in fitting:
+        raise ValueError(
+            f"image {height}x{width}: sides must be multiples of patch_size {patch_size}; "
+            f"set model.patch_size to one of {', '.join(map(str, fitting))}, or resize with data.image_size"
+        )
+    return patch_size
