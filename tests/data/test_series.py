@@ -128,7 +128,7 @@ def test_the_borders_of_the_splits_may_be_given(tmp_path: Path) -> None:
         ({"lookback": 140}, "data.lookback: lookback 140 + horizon 6 are more than the 140 rows for training of a.csv"),
         (
             {"horizon": 21},
-            "data.horizon: horizon 21 is more than the 20 rows for validation of a.csv; lower it, raise data.val_fraction",
+            "data.horizon: horizon 21 is more than the 20 rows for validation of a.csv; lower it, raise data.val_",
         ),
         (
             {"val_fraction": 0.0},
