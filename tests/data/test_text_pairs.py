@@ -132,3 +132,8 @@ def test_a_wrong_file_or_column_is_named(tmp_path: Path) -> None:
     assert sum(facts(of_file(latin, encoding="latin-1")).sizes.values()) == 61  # type: ignore[attr-defined]
     with pytest.raises(OptionError, match=r"data.val_fraction: 0.005 of 60 distinct sources leaves none for val"):
         of_file(path, test_fraction=0.0, val_fraction=0.005).facts()
+
+
+def test_a_vocabulary_without_room_for_every_byte_is_refused_by_the_name_of_its_option() -> None:
+    with pytest.raises(OptionError, match=r"data.max_vocab: 100 given, but every byte is a token"):
+        dates(tokenizer="bpe", max_vocab=100)

@@ -151,7 +151,7 @@ class TextCorpus(SplitData):
         except (OSError, ValueError, KeyError, TypeError):
             pass  # not trained before
         taken = islice(self._pieces(part), 0, None, -(-(part.stop - part.start) // _SAMPLE))
-        tokenizer = train_tokenizer(self.kind, taken, vocab_size=self.vocab_size)
+        tokenizer = train_tokenizer(self.kind, taken, vocab_size=self.vocab_size, size_option="data.vocab_size")
         try:
             write_json(note, tokenizer.state())
         except OSError as error:

@@ -209,6 +209,7 @@ def train_tokenizer(
     vocab_size: int | None = None,
     min_count: int = 1,
     lowercase: bool = False,
+    size_option: str = "data.max_vocab",
 ) -> Tokenizer:
     """Makes a tokenizer from the texts of the training split.
 
@@ -219,6 +220,7 @@ def train_tokenizer(
             4,096 of byte pairs.
         min_count: what occurs less often is no token; of byte pairs, is not joined.
         lowercase: whether words are read in small letters.
+        size_option: the option that `vocab_size` was given by.
 
     Returns:
         The tokenizer; the same for the same texts.
@@ -227,7 +229,8 @@ def train_tokenizer(
         OptionError: the vocabulary is too small for the kind.
     """
     if kind == "bpe":
-        return _train_byte_pairs(texts, vocab_size=vocab_size or _DEFAULT_BPE_SIZE, min_count=min_count)
+        size = vocab_size or _DEFAULT_BPE_SIZE
+        return _train_byte_pairs(texts, vocab_size=size, min_count=min_count, size_option=size_option)
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text if kind == "characters" else _words(text, lowercase=lowercase))
@@ -250,14 +253,14 @@ def _words(text: str, *, lowercase: bool) -> list[str]:
     return _WORD.findall(text.lower() if lowercase else text)
 
 
-def _train_byte_pairs(texts: Iterable[str], *, vocab_size: int, min_count: int) -> BytePairs:
+def _train_byte_pairs(texts: Iterable[str], *, vocab_size: int, min_count: int, size_option: str) -> BytePairs:
     from tokenizers import Tokenizer as Library
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     if vocab_size < NUM_SPECIAL + len(alphabet):
         problem = f"{vocab_size} given, but every byte is a token"
-        raise OptionError("data.vocab_size", problem, f"set it to at least {NUM_SPECIAL + len(alphabet)}")
+        raise OptionError(size_option, problem, f"set it to at least {NUM_SPECIAL + len(alphabet)}")
     library = Library(models.BPE())
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library.decoder = decoders.ByteLevel()
