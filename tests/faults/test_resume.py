@@ -42,6 +42,7 @@ OTHER_DATA = {
     "language": lambda folder: [*text_run.options(text_run.write_text(folder)), *LANGUAGE],
     "pairs": lambda folder: [*pairs.options(pairs.write_tsv(folder / "pairs.tsv", pairs.samples(132))), *PAIRS],
     "series": lambda folder: [f"data.path={series.write(folder / 'series.csv')}", *SERIES],
+    "sounds": lambda folder: SOUNDS,
     "strings": lambda folder: STRINGS,
     "texts": lambda folder: [*texts.options(texts.write_csv(folder / "texts.csv", texts.samples(200))), *TEXTS],
 }
@@ -60,6 +61,14 @@ PAIRS = [
     *("data.eval_batch_size=3", "data.val_fraction=0.11", "data.test_fraction=0.05", "model.dropout=0.3"),
     *("callbacks=ema", "checkpoint.every_n_steps=1", "trainer.max_epochs=3", "trainer.log_every_n_steps=1"),
     *("logger.tensorboard=null", "callbacks.model_graph=null"),
+]
+SOUNDS = [
+    *("data=waveforms", "data.source.num_samples=121", "data.source.num_test_samples=16", "data.source.seconds=0.2"),
+    *("data.clip_seconds=0.15", "data.batch_size=16", "data.eval_batch_size=3", "data.val_fraction=0.075"),
+    *("data.augment.speed=0.1", "data.augment.shift=0.02", "data.augment.gain=6", "data.augment.noise=0.5"),
+    *("data.augment.time_mask=0.1", "data.augment.frequency_mask=0.1", "model.tau=0.25", "callbacks=ema"),
+    *("trainer=cpu", "trainer.max_epochs=3", "checkpoint.every_n_steps=1", "trainer.log_every_n_steps=1"),
+    *("logger.tensorboard=null", "callbacks.model_graph=null", "callbacks.augmented_images=null"),
 ]
 STRINGS = [
     *("data=tone_strings", "data.num_samples=112", "data.num_val_samples=9", "data.num_test_samples=8"),
