@@ -123,7 +123,7 @@ def test_evaluation_is_not_augmented(tmp_path):
 
 
 def test_what_is_heard_is_what_the_network_gets(tmp_path):
-    data = folder_of(flat(tmp_path), features="waveform", augment=SoundAugment(noise=1.0, shift=0.02))
+    data = folder_of(flat(tmp_path), features="waveform", augment=SoundAugment(noise=1.0, shift=0.2))
     batch = epoch_of(data, 2)
     mean, std = data.facts()["mean"][0], data.facts()["std"][0]
     waves = data.listen("train", batch["index"], train=True)

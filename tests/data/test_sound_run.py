@@ -28,7 +28,14 @@ def run(tmp_path_factory):
     """A run on two pitches."""
     directory = tmp_path_factory.mktemp("sound")
     flat(directory / "tones")
-    small = ["model=convnet", "model.width=8", "trainer.max_epochs=15", "optimizer.lr=0.02"]
+    small = [
+        "model=convnet",
+        "model.width=8",
+        "model.convs_per_block=1",
+        "model.dropout=0",
+        "trainer.max_epochs=30",
+        "optimizer.lr=0.01",
+    ]
     train(compose(options(directory / "tones", directory / "run", *small)))
     return directory / "run"
 

@@ -65,7 +65,7 @@ PAIRS = [
 SOUNDS = [
     *("data=waveforms", "data.source.num_samples=121", "data.source.num_test_samples=16", "data.source.seconds=0.2"),
     *("data.clip_seconds=0.15", "data.batch_size=16", "data.eval_batch_size=3", "data.val_fraction=0.075"),
-    *("data.augment.speed=0.1", "data.augment.shift=0.02", "data.augment.gain=6", "data.augment.noise=0.5"),
+    *("data.augment.speed=0.1", "data.augment.shift=0.1", "data.augment.gain=6", "data.augment.noise=0.5"),
     *("data.augment.time_mask=0.1", "data.augment.frequency_mask=0.1", "model.tau=0.25", "callbacks=ema"),
     *("trainer=cpu", "trainer.max_epochs=3", "checkpoint.every_n_steps=1", "trainer.log_every_n_steps=1"),
     *("logger.tensorboard=null", "callbacks.model_graph=null", "callbacks.augmented_images=null"),

@@ -262,7 +262,7 @@ class SoundData(LabelledData):
         waves = to_float(samples)
         if not train or self.augment is None:
             return waves
-        return self.augment.on_waves(waves, self.draws(self.augment, index), self.sample_rate or 1)
+        return self.augment.on_waves(waves, self.draws(self.augment, index))
 
     def listen(self, split: Split, rows: Tensor, *, train: bool) -> Tensor:
         """Returns what is heard of some sounds in this epoch, as waveforms, for a person to listen to.

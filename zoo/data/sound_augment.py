@@ -23,7 +23,7 @@ class SoundAugment:
     Args:
         crop: whether the window of a sound that is longer than the window lies at random; in the middle otherwise.
         speed: largest change of speed, and so of pitch, as a share: 0.1 from 1 / 1.1 to 1.1.
-        shift: largest shift in time in seconds, either way; what moves in is silent.
+        shift: largest shift in time as a share of the window, either way; what moves in is silent.
         gain: largest change of loudness in dB, either way.
         noise: probability of adding white, pink or brown noise.
         min_snr: loudest noise, as the ratio of the sound's energy to that of the noise in dB.
@@ -39,7 +39,7 @@ class SoundAugment:
         *,
         crop: bool = False,
         speed: NonNegativeFloat = 0.0,
-        shift: NonNegativeFloat = 0.0,
+        shift: Fraction = 0.0,
         gain: NonNegativeFloat = 0.0,
         noise: Fraction = 0.0,
         min_snr: float = 5.0,
@@ -80,20 +80,19 @@ class SoundAugment:
         draws = [torch.rand(num_samples, generator=generator("augment", name, seed, epoch)) for name in self.names]
         return torch.stack(draws, dim=1) if draws else torch.empty(num_samples, 0)
 
-    def on_waves(self, waves: Tensor, draws: Tensor, sample_rate: int) -> Tensor:
+    def on_waves(self, waves: Tensor, draws: Tensor) -> Tensor:
         """Applies what works on waveforms: speed and shift, then gain, then noise.
 
         Args:
             waves: float, (B, T).
             draws: the samples' rows of the table, (B, number of draws).
-            sample_rate: samples in a second.
 
         Returns:
             (B, T).
         """
         draw = dict(zip(self.names, draws.unbind(1), strict=True))
         if self.speed or self.shift:
-            waves = self._move(waves, draw, sample_rate)
+            waves = self._move(waves, draw)
         if self.gain:
             waves = waves * 10 ** ((2 * draw["gain"] - 1) * self.gain / 20).unsqueeze(1)
         return self._add_noise(waves, draw) if self.noise else waves
@@ -114,7 +113,7 @@ class SoundAugment:
                 features.masked_fill_(hidden.view(shape), 0.0)
         return features
 
-    def _move(self, waves: Tensor, draw: Draws, sample_rate: int) -> Tensor:
+    def _move(self, waves: Tensor, draw: Draws) -> Tensor:
         """Plays each sound faster or slower about its middle, and earlier or later; between samples it is linear."""
         length = waves.shape[1]
         time = torch.arange(length, device=waves.device, dtype=torch.float32)
@@ -122,7 +121,7 @@ class SoundAugment:
             rate = ((1 + self.speed) ** (2 * draw["speed"] - 1)).unsqueeze(1)
             time = (time - length / 2) * rate + length / 2
         if self.shift:
-            time = time - ((2 * draw["shift"] - 1) * self.shift * sample_rate).round_().unsqueeze(1)
+            time = time - ((2 * draw["shift"] - 1) * (self.shift * length)).round_().unsqueeze(1)
         place = time.floor()
         before = place.long().clamp_(-1, length) + 1  # of the wave with a silent sample before and two after it
         padded = torch.nn.functional.pad(waves, (1, 2))

@@ -259,7 +259,7 @@ class SoundStrings(SplitData):
         waves, index = to_float(batch["input"]), batch["index"]
         augment = self.augment if train else None
         if augment is not None:
-            waves = augment.on_waves(waves, self._draws(augment, index), self.sample_rate)
+            waves = augment.on_waves(waves, self._draws(augment, index))
         inputs = self.hearing(waves)
         if augment is not None:
             inputs = augment.on_features(inputs, self._draws(augment, index))

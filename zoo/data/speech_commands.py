@@ -5,6 +5,7 @@ Address, checksum and official lists of validation and test files are as torchau
 """
 
 import fcntl
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Literal
@@ -63,10 +64,15 @@ class SpeechCommands:
             ) from error
 
     def _unpack(self, archive: Path) -> None:
-        """Unpacks to a folder beside, which gets its name when it is whole."""
-        part = self.folder.with_name(f".{self.name}.part")
+        """Unpacks files, and nothing else, to a folder beside, which gets its name when it is whole."""
+        part = self.folder.with_name(f".{self.name}.part").resolve()
         with tarfile.open(archive) as tar:
-            tar.extractall(part, filter="data")
+            for member in tar:
+                content, target = tar.extractfile(member) if member.isfile() else None, (part / member.name).resolve()
+                if content is not None and target.is_relative_to(part):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with target.open("wb") as file:
+                        shutil.copyfileobj(content, file)
         part.rename(self.folder)
 
     def find(self) -> dict[str, SoundFiles]:
