@@ -54,3 +54,22 @@ def test_a_gradient_reaches_every_parameter_and_groups_hold_each_once() -> None:
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
     grouped = [id(p) for group in network.layer_groups() for module in group for p in module.parameters()]
     assert sorted(grouped) == sorted(map(id, network.parameters()))
+
+
+def test_it_learns_to_write_backwards() -> None:
+    torch.manual_seed(0)
+    network = EncoderDecoder(12, 12, max_length=4, embed_dim=32, num_layers=1, dropout=0.0)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
+    boundary = torch.full((64, 1), 2)
+    for _ in range(100):
+        source = torch.randint(3, 12, (64, 3))
+        target = torch.cat([source.flip(1), boundary], dim=1)
+        logits = network(source, torch.cat([boundary, target[:, :-1]], dim=1))
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten()).backward()
+        optimizer.step()
+    source = torch.randint(3, 12, (64, 3))
+    written = decode_greedily(network.eval(), source, boundary[:, 0], max_length=4)
+    assert written.shape == (64, 4)
+    right = (written == torch.cat([source.flip(1), boundary], dim=1)).all(dim=1).float().mean()
+    assert right > 0.9

@@ -60,7 +60,7 @@ class EncoderDecoder(nn.Module):
         dropout: Probability = 0.1,
     ) -> None:
         super().__init__()
-        self.max_length = max_length
+        self.max_length, self.embed_scale = max_length, embed_dim**0.5
         self.source_embedding = nn.Embedding(source_vocab_size, embed_dim, padding_idx=PAD)
         self.target_embedding = nn.Embedding(target_vocab_size, embed_dim, padding_idx=PAD)
         self.positions = SinusoidalPositions(embed_dim)
@@ -74,6 +74,9 @@ class EncoderDecoder(nn.Module):
         self.norm = make_token_norm(norm, embed_dim)
         self.head = nn.Linear(embed_dim, target_vocab_size)
         initialize_transformer(self)
+        for embedding in (self.source_embedding, self.target_embedding):
+            nn.init.normal_(embedding.weight, std=embed_dim**-0.5)
+            nn.init.zeros_(embedding.weight[PAD])
 
     def forward(self, source: Int64[Tensor, "B S"], decoder_input: Int64[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
         """Logits of the token after each one that was written, from those up to it and the whole source."""
@@ -111,7 +114,9 @@ class EncoderDecoder(nn.Module):
         return [embeddings, *self.encoder.layer_groups(), *decoder, [self.head]]
 
     def _embed(self, embedding: nn.Module, tokens: Int64[Tensor, "B T"], start: int = 0) -> Float[Tensor, "B T D"]:
-        features: Tensor = self.dropout(self.positions(embedding(tokens), start))
+        # As in the paper, section 3.4: beside waves of height 1, vectors that begin small would not be seen.
+        scaled = embedding(tokens) * self.embed_scale
+        features: Tensor = self.dropout(self.positions(scaled, start))
         return features
 
     def _write(
