@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.callbacks.tiny_run import TinyData, TinyTask, tiny_trainer
-from zoo.callbacks.prediction_report import Mistake, PredictionReport, gather
+from zoo.callbacks.final_report import gather
+from zoo.callbacks.prediction_report import Mistake, PredictionReport
 from zoo.callbacks.predictions import Predictions, join
 
 FILES = ["confusion_matrix.png", "per_class.csv", "predictions.csv", "reliability.png", "worst_mistakes.png"]

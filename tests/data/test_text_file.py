@@ -84,6 +84,7 @@ def test_another_encoding_is_read_if_it_is_named(tmp_path):
     wide = write_csv(tmp_path / "b.csv", encoding="utf-16")
     assert line(wide).startswith(f"{wide}: is UTF-16 text, not CSV text; ")
     assert loaded(wide, encoding="utf-16").sizes == loaded(write_csv(tmp_path / "c.csv")).sizes
+    assert line(path, delimiter=";;").startswith("data.delimiter: ';;' given; give one character")
     assert line(path, encoding="klingon").startswith("data.encoding: there is no klingon; name one")
 
 

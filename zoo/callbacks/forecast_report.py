@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from zoo.callbacks import figures
+from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.forecast_figures import Window, errors, forecast_windows
 from zoo.callbacks.forecast_scores import (
     MODEL,
@@ -49,7 +50,7 @@ class Said(NamedTuple):
     quantiles: np.ndarray | None
 
 
-class ForecastReport(Callback):
+class ForecastReport(FinalReport):
     """Writes `baselines.csv`, `backtest.csv`, `errors_by_step.csv`, `forecasts.csv` and pictures after a test.
 
     It takes part where the step returns forecasts (B, H, N) or (B, H, N, Q) with targets (B, H, N), and the data know
@@ -70,33 +71,8 @@ class ForecastReport(Callback):
         self.origins: list[list[str]] = []
         self._scores = WindowScores()
 
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
         """Scores the batch's forecasts, and those of the baselines."""
-        self._add(trainer, outputs, "test")
-
-    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
-        """As in a test, unless training goes on."""
-        if trainer.state.fn == "validate":
-            self._add(trainer, outputs, "val")
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the report."""
-        self._report(trainer, pl_module, "test")
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the report, unless training goes on."""
-        if trainer.state.fn == "validate":
-            self._report(trainer, pl_module, "val")
-
-    def _add(self, trainer: Trainer, outputs: Any, stage: str) -> None:
         found = [outputs.get(name) for name in ("preds", "targets", "index")] if isinstance(outputs, Mapping) else []
         values = [value for value in found if isinstance(value, Tensor)]
         data = getattr(trainer, "datamodule", None)
@@ -106,12 +82,10 @@ class ForecastReport(Callback):
         source: SeriesSource = data  # type: ignore[assignment]
         self._scores.add(all_forecasts(preds, source, stage, index), targets, index, Units.of(source))
 
-    def _report(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        shards = [self._scores]
-        if trainer.world_size > 1:
-            shards *= trainer.world_size
-            torch.distributed.all_gather_object(shards, self._scores)
-        scores, self._scores = WindowScores.merged(shards), WindowScores()
+    def report(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Writes the report."""
+        scores = WindowScores.merged(gather(self._scores, trainer.world_size))
+        self._scores = WindowScores()
         if not trainer.is_global_zero or not scores.index:
             return
         self.directory.mkdir(parents=True, exist_ok=True)

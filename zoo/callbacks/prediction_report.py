@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from zoo.callbacks import figures
+from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.image_grid import displayable, preprocessing_of
 from zoo.callbacks.predictions import (
     Predictions,
@@ -38,7 +39,7 @@ class Mistake(NamedTuple):
 Shard = tuple[list[Predictions], list[Mistake]]
 
 
-class PredictionReport(Callback):
+class PredictionReport(FinalReport):
     """Writes `predictions.csv`, `per_class.csv` and pictures after a test, or a validation that is not part of a fit.
 
     A task takes part by returning `{"preds": (B, K) probabilities, "targets": (B,), "index": (B,)}` from its step.
@@ -56,15 +57,7 @@ class PredictionReport(Callback):
         self._batches: list[Predictions] = []
         self._mistakes: list[Mistake] = []
 
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
         """Keeps the batch's predictions, and its images if they are among the worst mistakes."""
         found = [outputs.get(name) for name in ("preds", "targets", "index")] if isinstance(outputs, Mapping) else []
         values = [value for value in found if isinstance(value, Tensor)]
@@ -77,21 +70,8 @@ class PredictionReport(Callback):
             mistakes = self._mistakes + _worst(kept, inputs, preprocessing_of(trainer), self.num_mistakes)
             self._mistakes = nlargest(self.num_mistakes, mistakes, key=_severity)
 
-    def on_validation_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
-        """As in a test, unless training goes on."""
-        if trainer.state.fn == "validate":
-            self.on_test_batch_end(trainer, *arguments)
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def report(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Writes the report."""
-        self._report(trainer, "test")
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the report, unless training goes on."""
-        if trainer.state.fn == "validate":
-            self._report(trainer, "val")
-
-    def _report(self, trainer: Trainer, stage: str) -> None:
         shards = gather((self._batches, self._mistakes), trainer.world_size)
         self._batches, self._mistakes = [], []
         batches = [batch for shard in shards for batch in shard[0]]
@@ -139,15 +119,6 @@ def draw(
         captions = [(class_names[m.target], class_names[m.prediction], m.confidence) for m in mistakes]
         pictures["worst_mistakes"] = figures.worst_mistakes([m.image for m in mistakes], captions)
     return pictures
-
-
-def gather(local: Shard, world_size: int) -> list[Shard]:
-    """The objects of all processes, by rank."""
-    if world_size == 1:
-        return [local]
-    shards: list[Shard] = [local] * world_size
-    torch.distributed.all_gather_object(shards, local)
-    return shards
 
 
 def _worst(kept: Predictions, inputs: Tensor, preprocessing: Mapping[str, Any], limit: int) -> list[Mistake]:

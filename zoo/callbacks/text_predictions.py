@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.tensorboard import TensorBoard
 from zoo.files import replacing
 from zoo.ranges import PositiveInt
@@ -53,7 +53,7 @@ class TextPredictions(Callback):
         self._last = []
 
 
-class TextPredictionReport(Callback):
+class TextPredictionReport(FinalReport):
     """Writes `predictions.csv` after a test, or a validation that is not part of a fit, and shows some mistakes.
 
     Args:
@@ -65,39 +65,15 @@ class TextPredictionReport(Callback):
         self.directory, self.num_mistakes = Path(directory), num_mistakes
         self._rows: dict[int, Row] = {}
 
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
         """Keeps what was written."""
         if _takes_part(trainer, outputs):
-            self._rows |= rows_of(trainer, outputs, "test" if trainer.testing else "val")
+            self._rows |= rows_of(trainer, outputs, stage)
 
-    def on_validation_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
-        """As in a test, unless training goes on."""
-        if trainer.state.fn == "validate":
-            self.on_test_batch_end(trainer, *arguments)
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def report(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Writes the report."""
-        self._report(trainer, "test")
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the report, unless training goes on."""
-        if trainer.state.fn == "validate":
-            self._report(trainer, "val")
-
-    def _report(self, trainer: Trainer, stage: str) -> None:
-        rows, self._rows = self._rows, {}
-        if trainer.world_size > 1:
-            shards: list[dict[int, Row]] = [{}] * trainer.world_size
-            torch.distributed.all_gather_object(shards, rows)
-            rows = {index: row for shard in shards for index, row in shard.items()}
+        shards, self._rows = gather(self._rows, trainer.world_size), {}
+        rows = {index: row for shard in shards for index, row in shard.items()}
         if not trainer.is_global_zero or not rows:
             return
         ordered = [{"index": str(index), **rows[index]} for index in sorted(rows)]

@@ -125,6 +125,16 @@ def shown(cell: str) -> str:
     return text if len(text) <= 24 else f"{text[:21]}..."
 
 
+def check_delimiter(delimiter: str | None) -> None:
+    """Refuses what cannot separate cells.
+
+    Raises:
+        OptionError: it is not one character.
+    """
+    if delimiter is not None and len(delimiter) != 1:
+        raise OptionError("data.delimiter", f"{delimiter!r} given", 'give one character, such as ";", or null')
+
+
 def records(text: str, delimiter: str, *, quotes: bool = True) -> Iterator[Record]:
     """Yields the rows of a text, blank lines aside.
 

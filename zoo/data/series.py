@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.batch import Batch
 from zoo.data.base import BadSample, Split, Watch, unwatched
+from zoo.data.csv_file import check_delimiter
 from zoo.data.order import Order
 from zoo.data.series_file import AUTO, Missing, Series, SeriesFile
 from zoo.data.series_scale import Scale, measure, standardised
@@ -96,6 +97,7 @@ class SeriesData(SplitData):
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.path = None if path is None else _found(Path(path).expanduser(), data_dir)
         self.address = address
+        check_delimiter(delimiter)
         self.date, self.date_format, self.delimiter, self.missing = date, date_format, delimiter, missing
         self.targets, self.covariates, self.time_features = targets, list(covariates), list(time_features)
         self.lookback, self.horizon, self.borders = lookback, horizon, borders

@@ -1,7 +1,6 @@
 """A user's own table: a CSV file with a column of classes and columns of numbers."""
 
 import hashlib
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +10,10 @@ import torch
 from torch import Tensor
 
 from zoo.batch import Batch
+from zoo.data.bad_rows import judge_rows
 from zoo.data.base import BadSample, Split, Watch, unwatched
 from zoo.data.csv_classes import class_names, fractions, lonely, surplus
-from zoo.data.csv_file import listed
+from zoo.data.csv_file import check_delimiter
 from zoo.data.csv_table import Table, read_table
 from zoo.data.decode import MOST_BAD
 from zoo.data.labelled import LabelledData
@@ -21,8 +21,6 @@ from zoo.data.loader import BatchLoader
 from zoo.data.order import Order
 from zoo.errors import DataError, OptionError
 from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
-
-log = logging.getLogger(__name__)
 
 
 class TableData(LabelledData):
@@ -89,8 +87,7 @@ class TableData(LabelledData):
             train_samples=train_samples,
             num_classes=num_classes,
         )
-        if delimiter is not None and len(delimiter) != 1:
-            raise OptionError("data.delimiter", f"{delimiter!r} given", 'give one character, such as ";", or null')
+        check_delimiter(delimiter)
         self.path = None if path is None else Path(path).expanduser()
         self.target, self.columns, self.drop, self.delimiter = target, columns, drop, delimiter
         self.evaluation_only, self.test_fraction, self.on_bad_sample = evaluation_only, test_fraction, on_bad_sample
@@ -103,7 +100,8 @@ class TableData(LabelledData):
     def load(self) -> dict[str, Tensor]:
         """Reads the file, leaves out bad rows if they may be, splits and normalises."""
         table = self._read()
-        self._judge(table)
+        bad, rows = table.num_rows - len(table.lines), table.num_rows
+        judge_rows(table.path, table.problems, num_bad=bad, num_rows=rows, on_bad_sample=self.on_bad_sample)
         self.class_names, self.columns = class_names(table.targets), table.columns
         if len(self.class_names) < 2 and not self.evaluation_only:
             problem = f"column {self.target} has one class ({self.class_names[0]}) in {len(table.lines)} rows"
@@ -144,23 +142,6 @@ class TableData(LabelledData):
             raise DataError(str(self.path), f"{problem}, and so holds no classes", "set data.target to another column")
         table.leave_out(single)
         return table
-
-    def _judge(self, table: Table) -> None:
-        """Decides about the bad rows.
-
-        Raises:
-            DataError: they are not to be left out, or too many would be.
-        """
-        bad = table.num_rows - len(table.lines)
-        if not bad:
-            return
-        found = listed(sorted(table.problems))
-        if self.on_bad_sample == "error":
-            raise DataError(str(self.path), found, "mend them, or set data.on_bad_sample=skip to leave the rows out")
-        if bad > MOST_BAD * table.num_rows:
-            problem = f"{bad:,} of {table.num_rows:,} rows are bad ({found})"
-            raise DataError(str(self.path), problem, f"mend them, since at most {MOST_BAD:.0%} are left out")
-        log.warning("left out %d bad of %d rows of %s: %s", bad, table.num_rows, self.path, found)
 
     def _normalize(self, values: dict[str, np.ndarray]) -> None:
         """Measures mean and deviation, where not given, and keeps the normalised rows of each split.

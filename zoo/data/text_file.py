@@ -1,24 +1,21 @@
 """A user's own texts: a CSV, TSV or JSONL file with a column of texts and a column of classes."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from zoo.data.bad_rows import judge_rows
 from zoo.data.base import BadSample, Watch, unwatched
 from zoo.data.csv_classes import class_names, fractions, lonely
-from zoo.data.csv_file import Problem, listed, shown
-from zoo.data.decode import MOST_BAD
+from zoo.data.csv_file import Problem, check_delimiter, shown
 from zoo.data.labelled_text import LabelledText
 from zoo.data.text_rows import TextRows, read_text_rows
 from zoo.data.texts import Texts
 from zoo.data.tokenizer import Kind
 from zoo.errors import DataError, OptionError
 from zoo.ranges import AtLeastTwo, Fraction, NonNegativeInt, PositiveInt, Probability
-
-log = logging.getLogger(__name__)
 
 
 class TextFiles:
@@ -117,15 +114,8 @@ class TextFiles:
         Raises:
             DataError: they are not to be left out, or too many would be, or too little is left.
         """
-        bad = table.num_rows - len(table.lines)
-        found = listed(sorted(table.problems))
-        if bad and self.on_bad_sample == "error":
-            raise DataError(str(table.path), found, "mend them, or set data.on_bad_sample=skip to leave the rows out")
-        if bad > MOST_BAD * table.num_rows:
-            problem = f"{bad:,} of {table.num_rows:,} rows are bad ({found})"
-            raise DataError(str(table.path), problem, f"mend them, since at most {MOST_BAD:.0%} are left out")
-        if bad:
-            log.warning("left out %d bad of %d rows of %s: %s", bad, table.num_rows, table.path, found)
+        bad, rows = table.num_rows - len(table.lines), table.num_rows
+        judge_rows(table.path, table.problems, num_bad=bad, num_rows=rows, on_bad_sample=self.on_bad_sample)
         if "train" in self.files and len(self.class_names) < 2:
             problem = f"column {self.label} has {len(self.class_names)} classes in the rows that are left"
             raise DataError(str(self.files["train"]), problem, "2 or more are needed; set data.label to another column")
@@ -199,6 +189,7 @@ class TextFile(LabelledText):
         vocab_size: PositiveInt | None = None,
         tokenizer_state: Mapping[str, Any] | None = None,
     ) -> None:
+        check_delimiter(delimiter)
         files = {"train": path, "val": val_path, "test": test_path}
         reading: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, "quotes": quotes}
         self.files = TextFiles(

@@ -1,21 +1,18 @@
 """A user's own pairs of texts: a CSV, TSV or JSONL file with a column that is read and one that is to be written."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from zoo.data.bad_rows import judge_rows
 from zoo.data.base import BadSample, Watch, unwatched
-from zoo.data.csv_file import Problem, listed, not_utf8
-from zoo.data.decode import MOST_BAD
+from zoo.data.csv_file import Problem, check_delimiter, not_utf8
 from zoo.data.pairs import Pairs
 from zoo.data.text_pairs import TextPairs
 from zoo.data.text_rows import read_columns
 from zoo.data.tokenizer import Kind
-from zoo.errors import DataError, OptionError
+from zoo.errors import OptionError
 from zoo.ranges import AtLeastTwo, Fraction, NonNegativeInt, PositiveInt
-
-log = logging.getLogger(__name__)
 
 
 class PairFiles:
@@ -53,7 +50,9 @@ class PairFiles:
         """
         found = {}
         for split, (pairs, problems, num_rows) in self.read().items():
-            self._judge(self.files[split], problems, num_rows)
+            bad = len({problem.line for problem in problems})
+            path, judgement = self.files[split], self.on_bad_sample
+            judge_rows(path, problems, num_bad=bad, num_rows=num_rows, on_bad_sample=judgement)
             found[split] = pairs
         return found
 
@@ -89,22 +88,6 @@ class PairFiles:
                 encoding = str(self.options.get("encoding", "utf-8")).upper()
                 problems.append(Problem(line, name, f"has the byte {byte}, which is not {encoding} (data.encoding)"))
         return problems
-
-    def _judge(self, path: Path, problems: list[Problem], num_rows: int) -> None:
-        """Decides about the bad rows of a file.
-
-        Raises:
-            DataError: they are not to be left out, or too many would be.
-        """
-        if not problems:
-            return
-        bad, found = len({problem.line for problem in problems}), listed(sorted(problems))
-        if self.on_bad_sample == "error":
-            raise DataError(str(path), found, "mend them, or set data.on_bad_sample=skip to leave the rows out")
-        if bad > MOST_BAD * num_rows:
-            problem = f"{bad:,} of {num_rows:,} rows are bad ({found})"
-            raise DataError(str(path), problem, f"mend them, since at most {MOST_BAD:.0%} are left out")
-        log.warning("left out %d bad of %d rows of %s: %s", bad, num_rows, path, found)
 
 
 class TextPairsFile(TextPairs):
@@ -173,8 +156,7 @@ class TextPairsFile(TextPairs):
         source_tokenizer_state: Mapping[str, Any] | None = None,
         target_tokenizer_state: Mapping[str, Any] | None = None,
     ) -> None:
-        if delimiter is not None and len(delimiter) != 1:
-            raise OptionError("data.delimiter", f"{delimiter!r} given", 'give one character, such as ";", or null')
+        check_delimiter(delimiter)
         files = {"test": path} if evaluation_only else {"train": path, "val": val_path, "test": test_path}
         reading: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, "quotes": quotes}
         self.files = PairFiles(files, source, target, on_bad_sample=on_bad_sample, **reading)
