@@ -5,6 +5,11 @@
 - images: "input" (B, C, H, W), uint8 as loaded and float32 when finished; "target" (B,), int64; "soft_target" (B, K),
   float32, where labels were mixed.
 - sound: "input" (B, 1, F, T), a spectrogram laid out as an image, or (B, 1, T), the waveform; "target" (B,).
+- detection: "input" as for images, each image scaled to fit with its aspect kept, and padded at the right and the
+  bottom with the mean, 0 when finished; "content" (B, 4), int64, the part that is not padding; "boxes" (B, M, 4),
+  float32, x1 y1 x2 y2 in pixels of the input, padded with 0; "labels" (B, M), int64, -1 where padded; "ignored" (B, M),
+  bool, objects that count neither as found nor as missed and are not learned from; "scale" (B,), float32, pixels of the
+  input per pixel of the original. M is the same in all batches of a split.
 - text: "input" (B, T), int64 tokens, filled up at the end with 0, which is no token of any text; "target" (B,).
 - language: "input" and "target" (B, T), int64, each target the token after its input; -100 where there is none.
 - series: "input" (B, L, C), standardised, targets before covariates; "target" (B, H, N), standardised likewise.

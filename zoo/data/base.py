@@ -193,7 +193,7 @@ class DataModule(lightning.LightningDataModule):
         for key, values in batch.items():
             if not isinstance(values, Tensor) or not values.is_floating_point():
                 continue
-            for row in (~values.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
+            for row in (~values.isfinite().reshape(len(values), -1).all(1)).nonzero().flatten().tolist():
                 name = self.sample_name(split, int(batch["index"][row]))
                 yield BadSample(name, f"its {key} holds NaN or infinity")
 

@@ -19,7 +19,7 @@ from zoo.errors import TrainingStopped
 log = logging.getLogger(__name__)
 
 Key = tuple[int, int]  # row in the split, epoch
-Decoded = tuple[np.ndarray | None, str, int, int]  # values or None, what is wrong with them, label, row
+Decoded = tuple[np.ndarray | None, str, Any, int]  # values or None, what is wrong with them, label, row
 
 
 class FileData(Dataset[Decoded]):
@@ -38,17 +38,20 @@ class FileData(Dataset[Decoded]):
     def place(self, row: int) -> str:
         """Returns the path of a file."""
 
+    def collate(self, samples: Sequence[Decoded]) -> dict[str, Any]:
+        """Stacks what could be decoded to a batch, and lists under "bad" row and reason of what could not."""
+        good = [sample for sample in samples if sample[0] is not None]
+        values, _, labels, rows = zip(*good, strict=True) if good else ((), (), (), ())
+        return {
+            "input": torch.from_numpy(np.stack(values)) if good else torch.empty(0),
+            **self.targets(labels),
+            "index": torch.tensor(rows, dtype=torch.long),
+            "bad": [(row, problem) for values, problem, _, row in samples if values is None],
+        }
 
-def collate(samples: Sequence[Decoded]) -> dict[str, Any]:
-    """Stacks what could be decoded to a batch, and lists under "bad" row and reason of what could not."""
-    good = [sample for sample in samples if sample[0] is not None]
-    values, _, labels, rows = zip(*good, strict=True) if good else ((), (), (), ())
-    return {
-        "input": torch.from_numpy(np.stack(values)) if good else torch.empty(0),
-        "target": torch.tensor(labels, dtype=torch.long),
-        "index": torch.tensor(rows, dtype=torch.long),
-        "bad": [(row, problem) for values, problem, _, row in samples if values is None],
-    }
+    def targets(self, labels: Sequence[Any]) -> Batch:
+        """Returns what is to be learned of the files of a batch: by default the class of each."""
+        return {"target": torch.tensor(labels, dtype=torch.long)}
 
 
 class _Keys(EpochLoader[list[Key]]):
@@ -91,7 +94,7 @@ class FilesLoader(EpochLoader[Batch]):
             files,
             batch_sampler=_Keys(order, batch_size, drop_last=drop_last, start=start),
             num_workers=num_workers,
-            collate_fn=collate,
+            collate_fn=files.collate,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
             worker_init_fn=outlive_one_signal,

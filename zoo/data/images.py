@@ -4,19 +4,18 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from zoo.batch import Batch
 from zoo.data.augment import BatchAugment
 from zoo.data.labelled import LabelledData
-from zoo.data.pixels import sides
+from zoo.data.pixels import Normalization, sides
 from zoo.errors import OptionError
 from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
 
 
-class ImageData(LabelledData):
-    """Splits, facts and batches of labelled images, wherever these come from.
+class NormalizedImages(LabelledData):
+    """Splits and facts of images that are normalised by the statistics of the training split, whatever is learned.
 
     Args:
         batch_size: images in a training batch of one process.
@@ -30,7 +29,6 @@ class ImageData(LabelledData):
         image_size: side, or height and width, which images are resized to; None for what they have.
         mean: of each channel of images scaled to 0..1; None to measure it on the training split.
         std: standard deviation, likewise.
-        augment: what happens to training batches; None for nothing.
     """
 
     def __init__(
@@ -47,7 +45,6 @@ class ImageData(LabelledData):
         image_size: PositiveInt | Sequence[PositiveInt] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
-        augment: BatchAugment | None = None,
     ) -> None:
         super().__init__(
             batch_size=batch_size,
@@ -58,9 +55,9 @@ class ImageData(LabelledData):
             train_samples=train_samples,
             num_classes=num_classes,
         )
-        self.augment, self.in_channels, self.mean, self.std = augment, in_channels, mean, std
+        self.in_channels, self.mean, self.std = in_channels, mean, std
         self.image_size = None if image_size is None else sides(image_size)
-        self._constants: tuple[Tensor, Tensor] | None = None
+        self._normalization: Normalization | None = None
 
     @abstractmethod
     def measure_statistics(self) -> tuple[list[float], list[float]]:
@@ -95,6 +92,26 @@ class ImageData(LabelledData):
             "std": [round(value, 6) for value in self.std],
         }
 
+    def normalize(self, images: Tensor) -> Tensor:
+        """Scales pixels from 0..255 to mean 0 and standard deviation 1 a channel."""
+        if self._normalization is None:
+            assert self.mean and self.std, "setup comes first"
+            self._normalization = Normalization(self.mean, self.std)
+        return self._normalization(images)
+
+
+class ImageData(NormalizedImages):
+    """Splits, facts and batches of labelled images, wherever these come from.
+
+    Args:
+        augment: what happens to training batches; None for nothing.
+        options: see `NormalizedImages`.
+    """
+
+    def __init__(self, *, augment: BatchAugment | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.augment = augment
+
     def prepare_batch(self, batch: Batch, train: bool) -> Batch:
         """Augments where it trains, and normalises.
 
@@ -106,16 +123,7 @@ class ImageData(LabelledData):
             The batch with "input" float32, and "soft_target" (B, K) where images were mixed.
         """
         if self.augment is None or not train:
-            return {**batch, "input": self._normalize(batch["input"])}
+            return {**batch, "input": self.normalize(batch["input"])}
         draws = self.draws(self.augment, batch["index"])
-        images = self._normalize(self.augment.on_pixels(batch["input"], draws))
+        images = self.normalize(self.augment.on_pixels(batch["input"], draws))
         return self.augment.on_normalized({**batch, "input": images}, draws, len(self.class_names))
-
-    def _normalize(self, images: Tensor) -> Tensor:
-        """Scales pixels from 0..255 to mean 0 and standard deviation 1 a channel."""
-        if self._constants is None or self._constants[0].device != images.device:
-            mean, std = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in (self.mean, self.std))
-            self._constants = 1 / (255 * std), -mean / std
-        scale, bias = self._constants
-        # Two passes in place; with the types mixed, or in one addcmul, it is slower.
-        return images.float().mul_(scale).add_(bias)

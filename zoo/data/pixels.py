@@ -25,6 +25,28 @@ def sides(image_size: int | Sequence[int]) -> list[int]:
         raise OptionError("data.image_size", f"{image_size} given", remedy) from error
 
 
+class Normalization:
+    """Scales pixels from 0..255 to mean 0 and standard deviation 1 a channel.
+
+    Args:
+        mean: of each channel of images scaled to 0..1.
+        std: standard deviation, likewise.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        self.mean, self.std = mean, std
+        self._constants: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Returns images (B, C, H, W) as float32."""
+        if self._constants is None or self._constants[0].device != images.device:
+            mean, std = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in (self.mean, self.std))
+            self._constants = 1 / (255 * std), -mean / std
+        scale, bias = self._constants
+        # Two passes in place; with the types mixed, or in one addcmul, it is slower.
+        return images.float().mul_(scale).add_(bias)
+
+
 def grey(images: Tensor) -> Tensor:
     """Weighs colours to grey as ITU-R 601 does; channels of any other number count alike.
 
