@@ -1,6 +1,5 @@
 """A run from its config to its report: build, fit, test with the best weights, tell."""
 
-import errno
 import os
 import sys
 import time
@@ -10,36 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
 from zoo import signals
-from zoo.build import Run, build, build_data, build_model, build_task, build_trainer, explained, prepare_process
+from zoo.build import Run, build, build_data, build_trainer, explained, prepare_process
 from zoo.callbacks.reports import reports
-from zoo.checkpoint import find_checkpoint, load_checkpoint
-from zoo.config.allowed import grant, granted
-from zoo.config.check import OptionErrors, check
+from zoo.checkpoint import load_checkpoint
 from zoo.config.requeue import requeue
 from zoo.config.resume import resume_command
 from zoo.config.run_directory import make_directory, release_run_directory
 from zoo.data.base import DataModule
-from zoo.errors import OptionError, RunError, StorageError
+from zoo.errors import OptionError
+from zoo.failure import explained_failure, failing_in_words
 from zoo.files import write_json
-from zoo.memory import is_out_of_memory, limited_memory
+from zoo.memory import limited_memory
 from zoo.models.test_time_augmentation import TestTimeAugmentation
+from zoo.restore import open_checkpoint
 from zoo.tasks.base import Task
-from zoo.tasks.out_of_memory import out_of_memory
-
-_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
-# Of a trainer that only judges: what the run trained with (several devices, limits, loops) does not carry over.
-EVALUATION = {
-    "accelerator": "auto",
-    "devices": 1,
-    "use_distributed_sampler": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-}
-
-DECODING = ("decoder", "beam_width")  # options of a task that an evaluation may choose anew
 
 
 def train(cfg: DictConfig, *, started: float | None = None) -> float | None:
@@ -111,7 +97,7 @@ def _ending_in_words(run: Run) -> Iterator[None]:
             raise KeyboardInterrupt from None
         raise
     except Exception as error:
-        known = _explained(error, run.output_dir, trainer=run.trainer, task=run.task, data=run.data)
+        known = explained_failure(error, run.output_dir, trainer=run.trainer, task=run.task, data=run.data)
         if known is None:
             raise
         _record_end(run, "stopped")
@@ -125,16 +111,6 @@ def _record_end(run: Run, status: str) -> None:
     """Writes `metrics.json` of a run that ended early; over a full disk that does not matter any more."""
     with suppress(OSError):
         run.record.write(run.trainer, _fitted(run.trainer), status=status, **_facts(run))
-
-
-def _explained(error: Exception, directory: Path, *, trainer: Trainer, task: Task, data: DataModule) -> RunError | None:
-    """Returns what a failure in the middle of a run means to a user; None where it is a defect of ours."""
-    if is_out_of_memory(error):
-        return out_of_memory(error, trainer=trainer, task=task, data=data)
-    if isinstance(error, OSError) and error.errno in _STORAGE:
-        remedy = "make room or choose another output_dir; what was saved before is intact"
-        return StorageError(error.filename or str(directory), f"cannot be written ({error.strerror})", remedy)
-    return error if isinstance(error, RunError) else None
 
 
 def _status(trainer: Trainer, facts: Mapping[str, Any]) -> str:
@@ -157,79 +133,26 @@ def evaluate(
         The metrics by their logged name.
     """
     prepare_process()
-    path = find_checkpoint(cfg.ckpt, option="ckpt")
-    checkpoint = load_checkpoint(path, option="ckpt")
-    run_cfg = _evaluation_config(cfg, checkpoint["zoo"])
-    if errors := check(run_cfg):
-        raise OptionErrors(errors)
-    data = build_data(run_cfg)
-    data.align_classes(checkpoint["zoo"]["class_names"])
+    found = open_checkpoint(cfg)
+    data = build_data(found.cfg)
+    data.align_classes(found.class_names)
     split = cfg.split or ("test" if data.has_test else "val")
     if split not in ("test", "val") or (split == "test" and not data.has_test):
         raise OptionError("split", f"there is no {split} split", f"set split={'test' if data.has_test else 'val'}")
-    task = build_task(run_cfg, build_model(run_cfg))
-    task.load_state_dict(checkpoint["state_dict"])
+    task = found.task()
     if cfg.tta:
         views = [cfg.tta] if isinstance(cfg.tta, str) else list(cfg.tta)
         task.model = explained("tta", TestTimeAugmentation, task.model, views=views)
-    directory = make_directory(cfg.output_dir or path.parent / folder, option="output_dir")
-    trainer = build_trainer(run_cfg, make_reports(directory), loggers=[])
-    try:
+    directory = make_directory(cfg.output_dir or found.path.parent / folder, option="output_dir")
+    trainer = build_trainer(found.cfg, make_reports(directory), loggers=[])
+    with failing_in_words(directory, trainer=trainer, task=task, data=data):
         metrics = _judge(trainer, task, data, split)
         if trainer.is_global_zero:
-            write_json(directory / "metrics.json", {**metrics, "checkpoint": str(path), "split": split})
-    except Exception as error:
-        known = _explained(error, directory, trainer=trainer, task=task, data=data)
-        if known is None:
-            raise
-        raise known from error
+            write_json(directory / "metrics.json", {**metrics, "checkpoint": str(found.path), "split": split})
     if trainer.is_global_zero:
         _table(metrics, _remarks(trainer))
         print(f"\n{directory}: {', '.join(sorted(file.name for file in directory.iterdir() if file.is_file()))}")
     return metrics
-
-
-def _evaluation_config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
-    """The run's own config, with the data and the device asked for now and the preprocessing of the checkpoint."""
-    run_cfg = OmegaConf.create(dict(saved["config"]))
-    for group in ("model", "task"):
-        if (given := cfg.get(group)) and "_target_" not in given:
-            name = next(iter(given))
-            remedy = f"give {name}={given[name]} instead" if name in DECODING else "leave it out"
-            raise OptionError(f"{group}.{name}", "is part of the checkpoint", remedy)
-    for name in DECODING:
-        if cfg.get(name) is not None:
-            if name not in run_cfg.task:
-                raise OptionError(name, "is for transcriptions, which the checkpoint does not make", "leave it out")
-            run_cfg.task[name] = cfg[name]
-    asked: Any = OmegaConf.to_container(cfg.data, resolve=True) if cfg.get("data") else {}
-    data: Any = asked if "_target_" in asked else OmegaConf.to_container(OmegaConf.merge(run_cfg.data, asked))
-    source = data["source"] if isinstance(data.get("source"), dict) else data
-    if "data_dir" in source and (cfg.paths.data_dir or source["data_dir"] is None):
-        source["data_dir"] = cfg.paths.data_dir or saved["config"]["paths"]["data_dir"]
-    if "evaluation_only" in data:  # of a folder or a file that was not trained on, every sample is judged
-        data["evaluation_only"] = _origin(data) != _origin(saved["config"]["data"])
-    # Facts are found anew, but the network sees what it was trained on.
-    anew = {"num_classes": None} if "num_classes" in data else {}
-    run_cfg.data = {**data, **anew, **saved["preprocessing"]}
-    with open_dict(run_cfg):
-        device = {key: run_cfg.trainer[key] for key in ("_target_", "precision")} | EVALUATION
-        run_cfg.trainer = OmegaConf.merge(device, cfg.get("trainer") or {})
-        run_cfg.output_dir, run_cfg.pretrained = None, None
-        run_cfg.callbacks, run_cfg.logger = {}, {}
-        run_cfg.allow = list(granted(cfg))
-        if "weights" in run_cfg.model:
-            run_cfg.model.weights = None  # the checkpoint's own come instead
-        if run_cfg.data.get("batch_size") == "auto":
-            run_cfg.data.batch_size = saved["config"]["data"]["batch_size"]
-    grant(run_cfg, granted(cfg))  # what the command line allows, whatever the checkpoint says
-    return run_cfg
-
-
-def _origin(data: Mapping[str, Any]) -> Path | None:
-    """The folder or the file that the data come from."""
-    path = data.get("root") or data.get("path")
-    return Path(path).expanduser().resolve() if path else None
 
 
 def _best_checkpoint(trainer: Trainer) -> Any:

@@ -3,7 +3,8 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import length_hint
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import lightning
 from torch import Tensor
@@ -32,13 +33,31 @@ def unwatched(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
     return items
 
 
+class FileBatches(Protocol):
+    """Batches of files.
+
+    Attributes:
+        problems: what is wrong with files that could not be decoded and are in no batch, by their place.
+    """
+
+    problems: dict[int, str]
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __len__(self) -> int: ...
+
+
 class DataModule(lightning.LightningDataModule):
     """Data of a run: its splits as loaders, its facts, and what happens to a batch on the device.
 
     Concrete modules load once in `setup`, which costs nothing the second time, and set `class_names`, where there are
     classes.
+
+    Attributes:
+        file_suffixes: how files end that `file_loader` takes; none where predictions are of no single files.
     """
 
+    file_suffixes: ClassVar[frozenset[str]] = frozenset()
     class_names: Sequence[str] = ()
     batch_size: int
 
@@ -147,6 +166,14 @@ class DataModule(lightning.LightningDataModule):
     @abstractmethod
     def test_dataloader(self) -> Iterable[Batch]:
         """Returns the batches of the test split."""
+
+    def file_loader(self, files: Sequence[Path]) -> FileBatches:
+        """Returns batches of files without labels, to predict on; needs the facts and the preprocessing, no `setup`.
+
+        Args:
+            files: each ends in one of `file_suffixes`; "index" are their places.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no single files")
 
     def batches_trained(self) -> int:
         """Returns how many batches of the current epoch were trained on, also when a checkpoint was resumed from."""

@@ -171,6 +171,17 @@ def decode(image: Image.Image, box: Box, size: Sequence[int], in_channels: int) 
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if in_channels == 3 else pixels[None]
 
 
+def upright(path: Path) -> Image.Image | None:
+    """Decodes an image in full, in colour and turned as its EXIF orientation says; None if that is not possible."""
+    try:
+        with opened(path) as image:
+            orientation = _orientation(image)
+            picture = to_mode(image, "RGB")
+    except UNREADABLE:
+        return None
+    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+
+
 def to_mode(image: Image.Image, mode: str) -> Image.Image:
     """Converts any image to colour or grey; what is transparent becomes white, 16 bits become 8."""
     if image.mode.startswith("I"):

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from zoo.batch import Batch
 from zoo.data.decode import MEND_OR_SKIP, MOST_BAD
 from zoo.data.loader import EpochLoader
-from zoo.data.order import Order
+from zoo.data.order import Order, SequentialOrder
 from zoo.data.workers import batches_of, outlive_one_signal
 from zoo.errors import TrainingStopped
 
@@ -132,3 +132,25 @@ class FilesLoader(EpochLoader[Batch]):
         if len(self.bad_rows) > MOST_BAD * len(self.files):
             total = f"{len(self.bad_rows)} of {len(self.files)} {self.files.kind} cannot be decoded"
             raise TrainingStopped(file, f"{total}, the last for {problem}", "look at the files that were warned of")
+
+
+class AllFiles(FilesLoader):
+    """Batches of files to predict on: what cannot be decoded is noted, and no reason to stop.
+
+    Args:
+        files: the dataset.
+        batch_size: files in a batch.
+        num_workers: processes that decode; 0 for this one.
+        pin_memory: whether batches are put where a GPU can fetch them.
+
+    Attributes:
+        problems: what is wrong with a file, by its row.
+    """
+
+    def __init__(self, files: FileData, *, batch_size: int, num_workers: int = 0, pin_memory: bool = False) -> None:
+        order = SequentialOrder(len(files))
+        super().__init__(files, order=order, batch_size=batch_size, num_workers=num_workers, pin_memory=pin_memory)
+        self.problems: dict[int, str] = {}
+
+    def _report(self, row: int, problem: str) -> None:
+        self.problems[row] = problem

@@ -45,7 +45,8 @@ def scan(
     if not splits or ("train" not in splits and any(folder.name not in SPLIT_FOLDERS for folder in folders)):
         splits = {"train": root}
     found = {
-        split: {folder.name: _files(folder, suffixes) for folder in _subfolders(path)} for split, path in splits.items()
+        split: {folder.name: files_below(folder, suffixes) for folder in _subfolders(path)}
+        for split, path in splits.items()
     }
     classes = class_names(found)
     if len(classes) < fewest_classes:
@@ -71,8 +72,12 @@ def _subfolders(folder: Path) -> list[Path]:
         raise _closed(error) from error
 
 
-def _files(folder: Path, suffixes: Set[str]) -> list[Path]:
-    """Finds files at any depth, hidden ones aside: all that is named so, were it a folder or a broken link."""
+def files_below(folder: Path, suffixes: Set[str]) -> list[Path]:
+    """Finds files at any depth, hidden ones aside: all that is named so, were it a folder or a broken link.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
     found: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -2,12 +2,16 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from zoo.batch import Batch
 from zoo.data.augment import BatchAugment
+from zoo.data.files_loader import AllFiles
+from zoo.data.image_files import ImageFiles
+from zoo.data.image_scan import SUFFIXES
 from zoo.data.labelled import LabelledData
 from zoo.data.pixels import Normalization, sides
 from zoo.errors import OptionError
@@ -108,9 +112,25 @@ class ImageData(NormalizedImages):
         options: see `NormalizedImages`.
     """
 
+    file_suffixes: ClassVar[frozenset[str]] = frozenset(SUFFIXES)
+
     def __init__(self, *, augment: BatchAugment | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.augment = augment
+
+    def file_loader(self, files: Sequence[Path]) -> AllFiles:
+        """Returns batches of images without labels, cropped and resized as those of a validation."""
+        assert self.image_size and self.in_channels, "the preprocessing is given"
+        images = ImageFiles(
+            files,
+            [0] * len(files),
+            size=self.image_size,
+            in_channels=self.in_channels,
+            min_crop=None,
+            center_crop=getattr(self, "center_crop", 1.0),
+            seed=self.seed,
+        )
+        return AllFiles(images, batch_size=self.eval_batch_size, num_workers=getattr(self, "num_workers", 0))
 
     def prepare_batch(self, batch: Batch, train: bool) -> Batch:
         """Augments where it trains, and normalises.

@@ -144,6 +144,10 @@ class Task(ResumableModule):
         """Adds a batch to the metrics of test; returns its predictions."""
         return self._evaluation_step(batch, self.test_record)
 
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Returns what a person is told of samples without targets, with their "index"; by default nothing can be."""
+        raise NotImplementedError(f"{type(self).__name__} says nothing of single samples")
+
     def _evaluation_step(self, batch: Batch, record: StageMetrics) -> dict[str, Tensor]:
         outputs = self(batch)
         preds, targets = self.compare(outputs, batch)

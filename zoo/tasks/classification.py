@@ -24,3 +24,7 @@ class ClassificationTask(Task):
     def finish(self, preds: Tensor) -> Tensor:
         """Returns the probabilities (B, K) of logits."""
         return preds.float().softmax(dim=-1)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Returns the probabilities (B, K)."""
+        return {"probabilities": self.finish(self(batch)), "index": batch["index"]}

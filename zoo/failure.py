@@ -1,0 +1,50 @@
+"""What a failure in the middle of a run means to a user."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightning.pytorch import Trainer
+
+from zoo.data.base import DataModule
+from zoo.errors import RunError, StorageError
+from zoo.memory import is_out_of_memory
+from zoo.tasks.base import Task
+from zoo.tasks.out_of_memory import out_of_memory
+
+_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
+
+
+@contextmanager
+def failing_in_words(directory: Path, *, trainer: Trainer, task: Task, data: DataModule) -> Iterator[None]:
+    """Lets a failure that a user can do something about end in words.
+
+    Args:
+        directory: what is written to.
+        trainer: whose loop runs.
+        task: that it runs.
+        data: that it runs on.
+
+    Raises:
+        RunError: what has failed, and the remedy.
+    """
+    try:
+        yield
+    except Exception as error:
+        known = explained_failure(error, directory, trainer=trainer, task=task, data=data)
+        if known is None:
+            raise
+        raise known from error
+
+
+def explained_failure(
+    error: Exception, directory: Path, *, trainer: Trainer, task: Task, data: DataModule
+) -> RunError | None:
+    """Returns what a failure means; None where it is a defect of ours."""
+    if is_out_of_memory(error):
+        return out_of_memory(error, trainer=trainer, task=task, data=data)
+    if isinstance(error, OSError) and error.errno in _STORAGE:
+        remedy = "make room or choose another output_dir; what was saved before is intact"
+        return StorageError(error.filename or str(directory), f"cannot be written ({error.strerror})", remedy)
+    return error if isinstance(error, RunError) else None
