@@ -129,10 +129,27 @@ def random_box(width: int, height: int, size: Sequence[int], min_share: float, c
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Returns width and height once the image is turned as its EXIF orientation says."""
     width, height = image.size
-    return (height, width) if _orientation(image) in _TURNED else (width, height)
+    return (height, width) if orientation_of(image) in _TURNED else (width, height)
 
 
-def _orientation(image: Image.Image) -> int | None:
+def turned(box: Box, width: int, height: int, orientation: int | None) -> Box:
+    """Returns a box in pixels of the upright image.
+
+    Args:
+        box: in pixels of the image as it is stored.
+        width: of that.
+        height: of that.
+        orientation: as its EXIF data say.
+    """
+    left, top, right, bottom = box
+    if orientation in (2, 3, 7, 8):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 6, 7):
+        top, bottom = height - bottom, height - top
+    return (top, left, bottom, right) if orientation in _TURNED else (left, top, right, bottom)
+
+
+def orientation_of(image: Image.Image) -> int | None:
     """Returns the EXIF orientation; where the EXIF data are damaged there is none, but the image may be whole."""
     try:
         return image.getexif().get(_EXIF_ORIENTATION)
@@ -160,7 +177,7 @@ def decode(image: Image.Image, box: Box, size: Sequence[int], in_channels: int) 
     # A JPEG is decoded at a half, a quarter or an eighth of its size if the box still has the pixels that are needed.
     shrink = max(1.0, min((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0]))
     image.draft(mode, (int(-(-image.width // shrink)), int(-(-image.height // shrink))))
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     image = to_mode(image, mode)
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])

@@ -1,0 +1,49 @@
+import torch
+
+from tests.data import boxes_on_disk
+from zoo.data.digits_canvas import DigitsCanvas
+from zoo.data.scattered_digits import ScatteredDigits
+from zoo.data.voc import VOCDetection
+
+STATISTICS = {"mean": [0.5] * 3, "std": [0.2] * 3}
+
+
+def voc_of(root, **options) -> VOCDetection:
+    data = VOCDetection(**{"root": str(root), "batch_size": 4, "image_size": 32, **options})
+    data.facts()
+    return data
+
+
+def test_an_image_is_scaled_to_fit_and_padded_with_zeros(tmp_path):
+    data = voc_of(boxes_on_disk.voc(tmp_path), val_fraction=0.3, image_size=[32, 20])
+    batch = next(iter(data.val_dataloader()))
+    finished = data.prepare_batch(batch, train=False)
+    assert batch["input"].dtype == torch.uint8 and batch["input"].shape == (3, 3, 32, 20)
+    assert batch["scale"].tolist() == [0.5] * 3 and batch["content"].tolist() == [[0, 0, 20, 15]] * 3
+    assert (finished["input"][:, :, 15:] == 0).all() and (finished["input"][:, :, :15] != 0).any()
+    for row, index in enumerate(batch["index"].tolist()):
+        number = int(data.sample_name("val", index)[:2])
+        written = torch.tensor([thing[1:] for thing in boxes_on_disk.things(number)])
+        assert torch.equal(batch["boxes"][row, : len(written)], written / 2)
+        assert batch["labels"][row].tolist() == ([0, 1] if number % 2 else [0, -1])
+        assert (batch["boxes"][row, len(written) :] == 0).all()
+
+
+def test_a_split_off_part_keeps_the_share_of_the_rarest_class(tmp_path):
+    data = voc_of(boxes_on_disk.voc(tmp_path, 20), val_fraction=0.25, test_fraction=0.2)
+    assert data.sizes == {"train": 12, "val": 4, "test": 4}
+    assert [sum(1 in sample.labels for sample in data.samples[split]) for split in data.sizes] == [6, 2, 2]
+
+
+def test_digits_are_drawn_by_the_split_seed_alone():
+    def digits(**options) -> ScatteredDigits:
+        source = DigitsCanvas(num_train=20, num_val=5, num_test=5, image_size=64)
+        data = ScatteredDigits(source=source, in_channels=1, image_size=64, batch_size=4, **options)
+        data.facts()
+        return data
+
+    first, second, other = digits(seed=0), digits(seed=1), digits(split_seed=1)
+    assert first.fingerprint == second.fingerprint != other.fingerprint
+    batch = next(iter(first.val_dataloader()))
+    assert batch["input"].shape == (3, 1, 64, 64) and (batch["scale"] == 1).all()
+    assert first.summary()[0] == "train        20 samples"

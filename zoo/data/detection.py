@@ -1,0 +1,201 @@
+"""Images with boxes around objects: splits, facts and batches, wherever these come from."""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.batch import Batch
+from zoo.data.annotations import Sample
+from zoo.data.base import Split
+from zoo.data.box_files import BoxFiles
+from zoo.data.decode import MEND_OR_SKIP
+from zoo.data.files_loader import FilesLoader
+from zoo.data.image_ops import box_mask
+from zoo.data.images import NormalizedImages
+from zoo.data.order import Order, generator
+from zoo.data.pixels import channel_statistics
+from zoo.errors import DataError, OptionError
+from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
+
+_STATISTICS_SAMPLES = 512
+_GREY = 128
+
+
+class DetectionData(NormalizedImages):
+    """Images with boxes: each is scaled to fit `image_size`, with its aspect kept, and padded with the mean.
+
+    A split that the data do not bring is cut off the training split, stratified by the rarest class on an image.
+
+    Args:
+        evaluation_only: whether nothing is trained on these data: where they bring no splits, all is for testing,
+            unless `test_fraction` is given.
+        test_fraction: share of the images split off for testing where there is no test split.
+        num_workers: processes that decode.
+        on_bad_sample: whether a bad image or box ends the run or is left out with a warning.
+        in_channels: 3 for colour, 1 for grey.
+        image_size: side, or height and width, of the model's input.
+        options: see `zoo.data.images.NormalizedImages`.
+    """
+
+    def __init__(
+        self,
+        *,
+        evaluation_only: bool = False,
+        test_fraction: Fraction = 0.0,
+        num_workers: NonNegativeInt = 0,
+        on_bad_sample: Literal["error", "skip"] = "error",
+        in_channels: PositiveInt = 3,
+        image_size: PositiveInt | Sequence[PositiveInt] = 320,
+        **options: Any,
+    ) -> None:
+        super().__init__(in_channels=in_channels, image_size=image_size, **options)
+        self.evaluation_only, self.test_fraction = evaluation_only, test_fraction
+        self.num_workers, self.on_bad_sample = num_workers, on_bad_sample
+        self.samples: dict[str, list[Sample]] = {}
+
+    @abstractmethod
+    def find(self) -> dict[str, list[Sample]]:
+        """Finds the samples of each split, and sets `class_names`."""
+
+    def load(self) -> dict[str, Tensor]:
+        """Finds the samples of each split, and splits off those that are missing."""
+        if self.in_channels not in (1, 3):
+            raise OptionError("data.in_channels", f"{self.in_channels} asked of images", "set 3, or 1 for grey")
+        samples = self.find()
+        if self.evaluation_only and not self.test_fraction and list(samples) == ["train"]:
+            samples = {"test": samples["train"]}
+        for split in [split for split, found in samples.items() if not found]:
+            raise DataError("data", f"no usable image of {split}", "add some")
+        if "train" in samples:
+            samples |= self._split_off(samples)
+        self.samples = samples
+        return {split: self._rarest(found) for split, found in samples.items()}
+
+    def _split_off(self, samples: dict[str, list[Sample]]) -> dict[str, list[Sample]]:
+        train, has_val, has_test = samples["train"], "val" in samples, "test" in samples
+        if not any(len(sample.labels) for sample in train):
+            raise DataError("data", f"no object on any of {len(train)} training images", "annotate some")
+        parts = self.split_off(
+            self._rarest(train), has_val=has_val, has_test=has_test, test_fraction=self.test_fraction
+        )
+        return {split: [train[row] for row in rows.tolist()] for split, rows in parts.items()}
+
+    def _rarest(self, samples: Sequence[Sample]) -> Tensor:
+        """Returns the class of each image that the fewest objects are of, or one more where nothing is on it, (N,)."""
+        counts = self._counts(samples)
+        nothing = len(counts)
+        rarest = [
+            min(sample.labels.tolist(), key=lambda label: (counts[label], label), default=nothing) for sample in samples
+        ]
+        return torch.tensor(rarest)
+
+    def _counts(self, samples: Sequence[Sample]) -> list[int]:
+        """Returns the number of objects of each class."""
+        labels = np.concatenate([sample.labels for sample in samples]) if samples else np.empty(0, dtype=np.int64)
+        counts: list[int] = np.bincount(labels, minlength=len(self.class_names)).tolist()
+        return counts
+
+    def measure_statistics(self) -> tuple[list[float], list[float]]:
+        """Returns mean and standard deviation over up to 512 images: of training ones if there are any.
+
+        Raises:
+            DataError: one of them cannot be decoded, and is not to be left out, or none can.
+        """
+        split = next(split for split in ("train", "test", "val") if split in self.samples)
+        files = self._files(split, [_GREY] * (self.in_channels or 1))
+        draw = generator("statistics", self.split_seed)
+        pixels: list[Tensor] = []
+        for row in torch.randperm(len(files), generator=draw)[:_STATISTICS_SAMPLES].tolist():
+            canvas, problem, target, _ = files[row, 0]
+            if canvas is not None:
+                left, top, right, bottom = target["content"].tolist()
+                pixels.append(torch.from_numpy(canvas[:, top:bottom, left:right]).flatten(1))
+            elif self.on_bad_sample == "error":
+                raise DataError(files.place(row), f"cannot be decoded ({problem})", MEND_OR_SKIP)
+        if not pixels:
+            raise DataError("data", f"no image of {split} can be decoded, the last for {problem}", "mend them")
+        return channel_statistics(torch.cat(pixels, dim=1)[None, :, None])
+
+    def _files(self, split: str, padding: Sequence[int]) -> BoxFiles:
+        """Returns the images of a split as a dataset."""
+        assert self.image_size is not None
+        samples = self.samples[split]
+        most = max(1, *(len(sample.labels) for sample in samples))
+        return BoxFiles(samples, size=self.image_size, padding=padding, most_boxes=most)
+
+    def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> FilesLoader:
+        """Returns batches of a split that worker processes decode."""
+        root_device = self.trainer.strategy.root_device.type if self.trainer is not None else "cpu"
+        return FilesLoader(
+            self._files(split, [round(255 * mean) for mean in self.mean or ()]),
+            order=order,
+            batch_size=batch_size,
+            drop_last=train,
+            start=self.batches_trained if train else lambda: 0,
+            num_workers=self.num_workers,
+            pin_memory=root_device == "cuda",
+            on_bad_sample=self.on_bad_sample,
+        )
+
+    def prepare_batch(self, batch: Batch, train: bool) -> Batch:
+        """Normalises, and makes the padding 0.
+
+        Args:
+            batch: as `zoo.batch` describes it, with "input" uint8.
+            train: whether to augment.
+
+        Returns:
+            The batch with "input" float32.
+        """
+        images = self.normalize(batch["input"])
+        left, top, right, bottom = batch["content"].unbind(1)
+        shown = box_mask(top, left, bottom, right, *images.shape[2:])
+        return {**batch, "input": images.mul_(shown)}
+
+    def align_classes(self, class_names: Sequence[str]) -> None:
+        """Renumbers the classes by name, so that a model trained on other data can be evaluated on these.
+
+        Args:
+            class_names: the model's classes in its order; the data may have fewer.
+
+        Raises:
+            DataError: the data have classes that the model does not know.
+        """
+        names = list(self.class_names)
+        super().align_classes(class_names)
+        places = np.array([list(class_names).index(name) for name in names])
+        for split, samples in self.samples.items():
+            self.samples[split] = [sample._replace(labels=places[sample.labels]) for sample in samples]
+            self.labels[split] = self._rarest(self.samples[split])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over what tells each image from another one, its boxes and its classes."""
+        digest = hashlib.sha256()
+        for split, samples in self.samples.items():
+            for row, (image, *boxes) in enumerate(samples):
+                name = self.sample_name(split, row)  # type: ignore[arg-type]
+                digest.update(repr((split, name, image.stat().st_size if isinstance(image, Path) else "")).encode())
+                for values in (*boxes, *([] if isinstance(image, Path) else [image])):
+                    digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
+
+    def sample_name(self, split: Split, index: int) -> str:
+        """Returns the place in the split, as "test[17]"."""
+        return f"{split}[{index}]"
+
+    def summary(self) -> list[str]:
+        """Returns lines on the size of each split, the objects of each class and the facts that are no lists."""
+        counts = self._counts([sample for samples in self.samples.values() for sample in samples])
+        named = [f"{name} {count:,}" for name, count in zip(self.class_names, counts, strict=True)]
+        if (more := len(named) - 30) > 0:
+            named = [*named[:30], f"and {more} more"]
+        classes = f"{'classes':<12} {len(self.class_names)}: {', '.join(named)}"
+        return [*self.describe_splits(), classes, *self.describe_facts(self.preprocessing())]
