@@ -47,3 +47,15 @@ def test_digits_are_drawn_by_the_split_seed_alone():
     batch = next(iter(first.val_dataloader()))
     assert batch["input"].shape == (3, 1, 64, 64) and (batch["scale"] == 1).all()
     assert first.summary()[0] == "train        20 samples"
+
+
+def test_files_without_boxes_are_seen_as_those_of_a_validation(tmp_path):
+    data = voc_of(boxes_on_disk.voc(tmp_path), val_fraction=0.3)
+    batch = next(iter(data.val_dataloader()))
+    blind = VOCDetection(root=None, **data.preprocessing(), batch_size=4)
+    files = [data.samples["val"][row].image for row in batch["index"].tolist()]
+    seen = next(iter(blind.file_loader(files)))
+    assert torch.equal(seen["input"], batch["input"]) and torch.equal(seen["scale"], batch["scale"])
+    assert (seen["labels"] == -1).all() and seen["index"].tolist() == [0, 1, 2]
+    expected = data.prepare_batch(batch, train=False)["input"]
+    assert (blind.prepare_batch(seen, train=False)["input"] - expected).abs().max() < 1e-4  # rounded statistics

@@ -192,7 +192,7 @@ def upright(path: Path) -> Image.Image | None:
     """Decodes an image in full, in colour and turned as its EXIF orientation says; None if that is not possible."""
     try:
         with opened(path) as image:
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
             picture = to_mode(image, "RGB")
     except UNREADABLE:
         return None

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from zoo.data.annotations import Sample
 from zoo.data.base import Split
 from zoo.data.box_files import BoxFiles
 from zoo.data.decode import MEND_OR_SKIP
-from zoo.data.files_loader import FilesLoader
+from zoo.data.files_loader import AllFiles, FilesLoader
 from zoo.data.image_ops import box_mask
+from zoo.data.image_scan import SUFFIXES
 from zoo.data.images import NormalizedImages
 from zoo.data.order import Order, generator
 from zoo.data.pixels import channel_statistics
@@ -43,6 +44,8 @@ class DetectionData(NormalizedImages):
         image_size: side, or height and width, of the model's input.
         options: see `zoo.data.images.NormalizedImages`.
     """
+
+    file_suffixes: ClassVar[frozenset[str]] = frozenset(SUFFIXES)
 
     def __init__(
         self,
@@ -134,7 +137,7 @@ class DetectionData(NormalizedImages):
         """Returns batches of a split that worker processes decode."""
         root_device = self.trainer.strategy.root_device.type if self.trainer is not None else "cpu"
         return FilesLoader(
-            self._files(split, [round(255 * mean) for mean in self.mean or ()]),
+            self._files(split, self._padding),
             order=order,
             batch_size=batch_size,
             drop_last=train,
@@ -143,6 +146,20 @@ class DetectionData(NormalizedImages):
             pin_memory=root_device == "cuda",
             on_bad_sample=self.on_bad_sample,
         )
+
+    def file_loader(self, files: Sequence[Path]) -> AllFiles:
+        """Returns batches of images without boxes, scaled to fit as those of a validation."""
+        assert self.image_size and self.mean, "the preprocessing is given"
+        nothing = np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
+        images = BoxFiles(
+            [Sample(path, *nothing) for path in files], size=self.image_size, padding=self._padding, most_boxes=1
+        )
+        return AllFiles(images, batch_size=self.eval_batch_size, num_workers=self.num_workers)
+
+    @property
+    def _padding(self) -> list[int]:
+        """The mean colour in bytes."""
+        return [round(255 * mean) for mean in self.mean or ()]
 
     def prepare_batch(self, batch: Batch, train: bool) -> Batch:
         """Normalises, and makes the padding 0.
