@@ -15,7 +15,7 @@ _FOLDER = Path(__file__).parent / "cli"
 def commands() -> dict[str, str]:
     """Returns the commands and what each does: the first line of its file, which is not imported for that."""
     files = sorted(path for path in _FOLDER.glob("*.py") if not path.name.startswith("_"))
-    return {path.stem: _first_line(path) for path in files}
+    return {path.stem.replace("_", "-"): _first_line(path) for path in files}
 
 
 def _first_line(path: Path) -> str:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         error = OptionError(name, "unknown command", suggestion(name, found, "commands"))
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    code: int = importlib.import_module(f"zoo.cli.{name}").main(rest)
+    code: int = importlib.import_module(f"zoo.cli.{name.replace('-', '_')}").main(rest)
     return code
 
 
