@@ -5,6 +5,7 @@ This is the one place that calls `zoo.config.construct`.
 
 import logging
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from zoo.layers.naming import importable
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
 from zoo.models.pretrained import load_weights
+from zoo.optim.finetuning import FineTuning
 from zoo.resume import Resumed, check_processes, check_resumable, check_weights, find_resumed
 from zoo.tasks.base import Task
 from zoo.tasks.batch_size import choose_batch_size
@@ -96,12 +98,13 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     model = build_model(cfg)
     if "image_size" in cfg.data:
         explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
+    if cfg.init_from:
+        print(explained("init_from", load_weights, model, find_checkpoint(cfg.init_from, option="init_from")))
     task = build_task(cfg, model)
     if saved is not None:
         check_weights(saved.checkpoint, task.state_dict())
     task.renew_options = saved is not None and cfg.allow_changes
-    if cfg.init_from:
-        print(explained("init_from", load_weights, model, find_checkpoint(cfg.init_from, option="init_from")))
+    _prepare_fine_tuning(cfg, task)
     if automatic and saved is None:
         _set_batch_size(cfg, data, choose_batch_size(task, data, trainer=build_trainer(cfg, [], loggers=[])))
     if cfg.compile:
@@ -181,8 +184,36 @@ def build_model(cfg: DictConfig) -> nn.Module:
 def build_task(cfg: DictConfig, model: nn.Module) -> Task:
     """Builds the task around a model."""
     parts = {"optimizer": _build(cfg.optimizer, "optimizer"), "scheduler": _build(cfg.get("scheduler"), "scheduler")}
+    finetune = _build(cfg.get("finetune"), "finetune")
+    if finetune is not None and finetune.is_plain:
+        finetune = None
+    if finetune is not None:
+        explained("finetune", finetune.prepare, model)
     task: Task = _build(cfg.task, "task", model=model, **parts)
+    if finetune is not None:
+        _fine_tune(task, finetune)
     return task
+
+
+def _fine_tune(task: Any, finetune: FineTuning) -> None:
+    if not isinstance(task, Task):
+        raise OptionError("finetune", f"{type(task).__name__} trains all of its networks", "set finetune=full")
+    task.finetune = finetune
+    finetune.apply(task.model, epoch=None)  # so that a strategy of several devices knows all that is ever trained
+
+
+def _prepare_fine_tuning(cfg: DictConfig, task: Task) -> None:
+    """Lets several devices wait for no gradient of what is frozen yet; says so where random layers would be frozen."""
+    finetune = getattr(task, "finetune", None)
+    if finetune is None:
+        return
+    several = cfg.trainer.get("devices") not in (1, "auto")
+    if finetune.changes(task.model) and cfg.trainer.strategy in ("ddp", *(("auto",) if several else ())):
+        cfg.trainer.strategy = "ddp_find_unused_parameters_true"
+    first = finetune.first_epochs(len(task.model.layer_groups()))[0]  # type: ignore[operator]
+    if first is None and not (cfg.pretrained or cfg.init_from or cfg.resume):
+        remedy = "name weights by pretrained= or init_from="
+        print(f"finetune: the layers that are frozen have random weights; {remedy}", file=sys.stderr)
 
 
 def _callbacks(cfg: DictConfig) -> list[Any]:

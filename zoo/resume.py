@@ -14,7 +14,7 @@ from zoo.config.secrets import public
 from zoo.errors import OptionError
 
 # What the weights of a run depend on, and within it what they do not.
-_SECTIONS = ("seed", "data", "model", "task", "optimizer", "scheduler")
+_SECTIONS = ("seed", "data", "model", "task", "optimizer", "scheduler", "finetune")
 _FREE = {"num_workers", "device_cache", "data_dir", "root", "on_bad_sample", "path"}
 _TRAINER = ("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "overfit_batches", "precision")
 _REMEDY = (
@@ -80,6 +80,7 @@ def check_resumable(cfg: DictConfig, checkpoint: Mapping[str, Any], *, fingerpri
         OptionErrors: something differs, and `allow_changes` is not set; both values are named.
     """
     saved, here = checkpoint["zoo"]["config"], _relevant(public(cfg))
+    saved = {"finetune": public(cfg).get("finetune"), **saved}  # older runs do not say
     differences = list(_differences(_relevant(saved), here))
     if (found := checkpoint["zoo"]["data_fingerprint"]) != fingerprint:
         differences.append(("data", f"fingerprint {found[:12]}", f"fingerprint {fingerprint[:12]}"))

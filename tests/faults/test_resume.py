@@ -26,6 +26,10 @@ RECIPES = {
     "no_validation": [*BUSY, "trainer.check_val_every_n_epoch=2"],
     "two_optimizers": ["task._target_=tests.faults.two_optimizers.TwoOptimizersTask", "checkpoint.every_n_steps=1"],
     "muon": [*BUSY, "optimizer=muon", "checkpoint.every_n_steps=3"],
+    "gradual": [
+        *(*BUSY, "model.hidden_sizes=[16,16]", "model.norm=batch", "callbacks=ema", "checkpoint.every_n_steps=1"),
+        *("finetune=gradual", "finetune.lr_decay=0.5", "finetune.reestimate_norm=true"),
+    ],
     "steps": [*BUSY, "trainer.max_epochs=-1", "trainer.max_steps=14", "checkpoint.every_n_steps=1"],
     "double": [*BUSY, "trainer.precision=64-true", "model.norm=batch", "callbacks=ema", "checkpoint.every_n_steps=1"],
     "validation_across": [

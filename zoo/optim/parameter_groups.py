@@ -6,6 +6,7 @@ decayed only if both would be.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -51,6 +52,26 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
         {"name": "decay", "params": list(decayed.items()), "weight_decay": weight_decay},
         {"name": "no_decay", "params": list(rest.items()), "weight_decay": 0.0},
     )
+
+
+def split_by_lr(groups: Sequence[dict[str, Any]], factors: Mapping[str, float], lr: float) -> list[dict[str, Any]]:
+    """Split groups so that all parameters of one have the same learning rate.
+
+    Args:
+        groups: as `parameter_groups` returns them.
+        factors: what the learning rate of a parameter is multiplied by, by its name.
+        lr: the learning rate.
+
+    Returns:
+        The groups by descending learning rate, named as before and by their factor; those of each keep their order.
+    """
+    split: dict[tuple[float, int], dict[str, Any]] = {}
+    for place, group in enumerate(groups):
+        for name, parameter in group["params"]:
+            factor = factors.get(name, 1.0)
+            own = {**group, "name": f"{group['name']} x{factor:.4g}", "params": [], "lr": lr * factor}
+            split.setdefault((-factor, place), own)["params"].append((name, parameter))
+    return [split[key] for key in sorted(split)]
 
 
 def without_empty(*groups: dict[str, Any]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from torchmetrics import Metric
 from zoo.batch import Batch
 from zoo.errors import explained_option
 from zoo.losses.penalties import l1_penalty
+from zoo.optim.finetuning import FineTuning, reestimate
 from zoo.optim.optimizers import build_optimizer, group_options
 from zoo.optim.parameter_groups import decayed_parameters
 from zoo.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -45,7 +46,12 @@ class Task(ResumableModule):
         seed: seed of the run, from which dropout is drawn.
         on_nonfinite: whether a loss or a gradient that is NaN or infinite stops the run, or its step is left out.
         max_skipped: how many steps may be left out before the run stops all the same.
+
+    Attributes:
+        finetune: what is frozen and when; None where all is trained alike.
     """
+
+    finetune: FineTuning | None = None
 
     def __init__(
         self,
@@ -155,6 +161,26 @@ class Task(ResumableModule):
             record.feed()
         return {"preds": self.finish(preds), "targets": targets, "index": batch["index"]}
 
+    def on_fit_start(self) -> None:
+        """Measures the statistics of norms anew where fine-tuning asks for it, unless a checkpoint has them."""
+        super().on_fit_start()
+        if self.finetune is not None and self.finetune.reestimate_norm and self.trainer.ckpt_path is None:
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            batches = (self._apply_batch_transfer_handler(batch) for batch in data.scan_loaders()["train"])
+            with self.trainer.precision_plugin.forward_context():
+                reestimate(self.model, self, batches)
+
+    def on_train_start(self) -> None:
+        """Shows what is trained, and when, where that is not all from the start."""
+        super().on_train_start()
+        if self.finetune is not None and self.trainer.is_global_zero:
+            print(self.finetune.table(self.model, self.trainer.optimizers[0]), flush=True)
+
+    def on_train_epoch_start(self) -> None:
+        """Freezes and thaws what the epoch asks for."""
+        if self.finetune is not None:
+            self.finetune.apply(self.model, self.current_epoch)
+
     def on_train_epoch_end(self) -> None:
         """Logs the epoch's training losses and metrics."""
         self._log_window()
@@ -175,7 +201,8 @@ class Task(ResumableModule):
         """Builds the optimizer over all parameters and the schedule, which counts optimizer steps."""
         try:
             where = "optimizer"
-            optimizer = build_optimizer(self.make_optimizer, self.model)
+            factors = self.finetune.lr_factors(self.model) if self.finetune is not None else None
+            optimizer = build_optimizer(self.make_optimizer, self.model, lr_factors=factors)
             self._options = group_options(optimizer)
             if self.make_scheduler is None:
                 return optimizer

@@ -90,7 +90,7 @@ class ResumableModule(LightningModule):
                 logger.log_metrics(values, step=step)
 
     def _lr(self) -> float:
-        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        return float(max(group["lr"] for group in self.trainer.optimizers[0].param_groups))
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Refuses a step from a loss or from gradients that are not finite, or leaves it out.
