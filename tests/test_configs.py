@@ -54,7 +54,7 @@ def test_a_model_that_asks_for_other_data_is_refused_in_words() -> None:
 
 
 def test_every_model_goes_with_some_data() -> None:
-    data = ["synthetic_images", "waveforms", "python_lines", "stdlib_source", "co2"]
+    data = ["synthetic_images", "digits_segmentation", "waveforms", "python_lines", "stdlib_source", "co2"]
     assert not [model for model in choices("model") if not any(goes_with(model, name) for name in data)]
 
 

@@ -4,6 +4,8 @@
 
 - images: "input" (B, C, H, W), uint8 as loaded and float32 when finished; "target" (B,), int64; "soft_target" (B, K),
   float32, where labels were mixed.
+- segmentation: "input" as images; "target" (B, H, W), as loaded uint8 and 255 where there is none, when finished int64
+  and -100 there.
 - sound: "input" (B, 1, F, T), a spectrogram laid out as an image, or (B, 1, T), the waveform; "target" (B,).
 - detection: "input" as for images, each image scaled to fit with its aspect kept, and padded at the right and the
   bottom with the mean, 0 when finished; "content" (B, 4), int64, the part that is not padding; "boxes" (B, M, 4),

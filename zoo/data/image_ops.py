@@ -1,5 +1,7 @@
 """Operations on whole batches of images with parameters per sample: none of them asks the device for a value."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -60,12 +62,13 @@ def affine_matrices(
     return matrix.view(-1, 2, 3)
 
 
-def affine(images: Tensor, matrices: Tensor) -> Tensor:
-    """Resamples images bilinearly along affine maps, zeros outside.
+def affine(images: Tensor, matrices: Tensor, *, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:
+    """Resamples images along affine maps, zeros outside.
 
     Args:
         images: float, (B, C, H, W).
         matrices: from `affine_matrices`, in pixels, (B, 2, 3).
+        mode: whether a value is that of the nearest pixel, or of the four around it by their distance.
 
     Returns:
         The images transformed, (B, C, H, W).
@@ -75,7 +78,7 @@ def affine(images: Tensor, matrices: Tensor) -> Tensor:
     sides = images.new_tensor([width, height])
     scale = torch.cat((sides.expand(2, 2), sides.new_full((2, 1), 2.0)), dim=1) / sides.unsqueeze(1)
     grid = F.affine_grid(matrices * scale, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return F.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
 
 
 def box_mask(top: Tensor, left: Tensor, bottom: Tensor, right: Tensor, height: int, width: int) -> Tensor:

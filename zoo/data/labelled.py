@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,13 +15,6 @@ from zoo.errors import DataError, OptionError
 from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
 
 _MOST_CLASSES_SHOWN = 30
-
-
-class CountedAugment(Protocol):
-    """Augmentation by random numbers that are a function of (seed, epoch, sample)."""
-
-    def table(self, num_samples: int, seed: int, epoch: int) -> Tensor:
-        """Draws the random numbers of an epoch, a row for each sample."""
 
 
 class LabelledData(SplitData):
@@ -54,7 +47,6 @@ class LabelledData(SplitData):
         self.val_fraction, self.split_seed, self.train_samples = val_fraction, split_seed, train_samples
         self.num_classes = num_classes
         self.labels: dict[str, Tensor] = {}
-        self._table: tuple[int, Tensor] | None = None
 
     @abstractmethod
     def load(self) -> dict[str, Tensor]:
@@ -181,14 +173,6 @@ class LabelledData(SplitData):
             start=self.batches_trained if train else lambda: 0,
             device=root if device_cache and root.type == "cuda" else "cpu",
         )
-
-    def draws(self, augment: CountedAugment, index: Tensor) -> Tensor:
-        """Returns the random numbers of these samples in this epoch, whose table is drawn with its first batch."""
-        epoch = self._order.epoch if self._order else 0
-        if self._table is None or self._table[0] != epoch or self._table[1].device != index.device:
-            table = augment.table(len(self.labels["train"]), self.seed, epoch)
-            self._table = epoch, table.to(index.device)
-        return self._table[1].index_select(0, index)
 
     def summary(self) -> list[str]:
         """Returns lines on the size of each split, the samples of each class and the facts that are no lists."""

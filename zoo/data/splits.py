@@ -2,7 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from zoo.batch import Batch
 from zoo.data.base import DataModule, Split
@@ -10,6 +12,13 @@ from zoo.data.loader import EpochLoader
 from zoo.data.order import Order, SequentialOrder, ShuffledOrder, rank_and_world_size
 from zoo.errors import DataError, OptionError
 from zoo.ranges import NonNegativeInt, PositiveInt
+
+
+class CountedAugment(Protocol):
+    """Augmentation by random numbers that are a function of (seed, epoch, sample)."""
+
+    def table(self, num_samples: int, seed: int, epoch: int) -> Tensor:
+        """Draws the random numbers of an epoch, a row for each sample."""
 
 
 class SplitData(DataModule):
@@ -31,6 +40,7 @@ class SplitData(DataModule):
         super().__init__()
         self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size or batch_size, seed
         self._order: Order | None = None
+        self._table: tuple[int, Tensor] | None = None
 
     @property
     @abstractmethod
@@ -86,6 +96,13 @@ class SplitData(DataModule):
         if split not in self.sizes:
             raise DataError("data", f"there is no {split} split", f"ask for {' or '.join(self.sizes)}")
         return self.loader(split, SequentialOrder(self.sizes[split]), self.eval_batch_size, train=False)
+
+    def draws(self, augment: CountedAugment, index: Tensor) -> Tensor:
+        """Returns the random numbers of these samples in this epoch, whose table is drawn with its first batch."""
+        epoch = self._order.epoch if self._order else 0
+        if self._table is None or self._table[0] != epoch or self._table[1].device != index.device:
+            self._table = epoch, augment.table(self.sizes["train"], self.seed, epoch).to(index.device)
+        return self._table[1].index_select(0, index)
 
     def scan_loaders(self) -> dict[Split, Iterable[Batch]]:
         """Returns the batches of each split in order, so that no sample is left out and none augmented."""
