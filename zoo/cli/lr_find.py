@@ -59,9 +59,7 @@ def _options(arguments: Sequence[str]) -> tuple[float, float, int]:
             raise OptionError(name, f"{text!r} is no number", f"give one, such as {_OPTIONS[name]:g}") from None
     start, end, steps = values["start"], values["end"], values["steps"]
     if not 0 < start < end < float("inf"):
-        raise OptionError(
-            "start", f"{start:g} to {end:g} asked", "give two learning rates above 0, the lower one first"
-        )
+        raise OptionError("start", f"{start:g} to {end:g} asked", "give two above 0, the lower one first")
     if steps < 10 or steps != int(steps):
         raise OptionError("steps", f"{steps:g} asked", "give a whole number from 10 on")
     return start, end, int(steps)
@@ -92,14 +90,11 @@ def _find(cfg: DictConfig, own: Sequence[str], rest: Sequence[str]) -> None:
     save_png(draw(tried.rates, tried.losses, suggestion), directory / "lr_find.png")
     print(f"{len(tried.rates)} steps from {tried.rates[0]:.2g} to {tried.rates[-1]:.2g}: {directory / 'lr_find.png'}")
     if suggestion is None:
-        raise OptionError(
-            "end", "the loss fell at none of the learning rates", "widen start and end, or look at the data"
-        )
-    print(
-        f"the loss falls fastest at {suggestion.steepest:.2g} and is lowest at {suggestion.lowest:.2g}, which is too high"
-    )
-    command = shlex.join(["python", "train.py", *rest, f"optimizer.lr={suggestion.steepest:.2g}"])
-    print(f"\nnext:\n  {command}")
+        raise OptionError("end", "the loss fell at none of the learning rates", "widen start and end, or see the data")
+    fastest, lowest = f"{suggestion.steepest:.2g}", f"{suggestion.lowest:.2g}"
+    print(f"the loss falls fastest at {fastest}; it is lowest at {lowest}, which is too high to go on with")
+    kept = [argument for argument in rest if not argument.startswith("output_dir=")]
+    print(f"\nnext:\n  {shlex.join(['python', 'train.py', *kept, f'optimizer.lr={fastest}'])}")
 
 
 def _fit(cfg: DictConfig, tried: "LearningRateRange", steps: int) -> None:
