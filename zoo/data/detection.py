@@ -14,6 +14,7 @@ from torch import Tensor
 from zoo.batch import Batch
 from zoo.data.annotations import Sample
 from zoo.data.base import Split
+from zoo.data.box_augment import BoxAugment
 from zoo.data.box_files import BoxFiles
 from zoo.data.decode import MEND_OR_SKIP
 from zoo.data.files_loader import AllFiles, FilesLoader
@@ -42,6 +43,7 @@ class DetectionData(NormalizedImages):
         on_bad_sample: whether a bad image or box ends the run or is left out with a warning.
         in_channels: 3 for colour, 1 for grey.
         image_size: side, or height and width, of the model's input.
+        augment: what happens to training images; None for nothing.
         options: see `zoo.data.images.NormalizedImages`.
     """
 
@@ -56,11 +58,12 @@ class DetectionData(NormalizedImages):
         on_bad_sample: Literal["error", "skip"] = "error",
         in_channels: PositiveInt = 3,
         image_size: PositiveInt | Sequence[PositiveInt] = 320,
+        augment: BoxAugment | None = None,
         **options: Any,
     ) -> None:
         super().__init__(in_channels=in_channels, image_size=image_size, **options)
         self.evaluation_only, self.test_fraction = evaluation_only, test_fraction
-        self.num_workers, self.on_bad_sample = num_workers, on_bad_sample
+        self.num_workers, self.on_bad_sample, self.augment = num_workers, on_bad_sample, augment
         self.samples: dict[str, list[Sample]] = {}
 
     @abstractmethod
@@ -112,7 +115,7 @@ class DetectionData(NormalizedImages):
             DataError: one of them cannot be decoded, and is not to be left out, or none can.
         """
         split = next(split for split in ("train", "test", "val") if split in self.samples)
-        files = self._files(split, [_GREY] * (self.in_channels or 1))
+        files = self._files(self.samples[split], [_GREY] * (self.in_channels or 1))
         draw = generator("statistics", self.split_seed)
         pixels: list[Tensor] = []
         for row in torch.randperm(len(files), generator=draw)[:_STATISTICS_SAMPLES].tolist():
@@ -126,18 +129,19 @@ class DetectionData(NormalizedImages):
             raise DataError("data", f"no image of {split} can be decoded, the last for {problem}", "mend them")
         return channel_statistics(torch.cat(pixels, dim=1)[None, :, None])
 
-    def _files(self, split: str, padding: Sequence[int]) -> BoxFiles:
-        """Returns the images of a split as a dataset."""
+    def _files(self, samples: Sequence[Sample], padding: Sequence[int], *, train: bool = False) -> BoxFiles:
+        """Returns images as a dataset."""
         assert self.image_size is not None
-        samples = self.samples[split]
-        most = max(1, *(len(sample.labels) for sample in samples))
-        return BoxFiles(samples, size=self.image_size, padding=padding, most_boxes=most)
+        # What is to be learned by heart must stay the same.
+        augmented = train and not getattr(self.trainer, "overfit_batches", 0)
+        augment = self.augment if augmented else None
+        return BoxFiles(samples, size=self.image_size, padding=padding, augment=augment, seed=self.seed)
 
     def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> FilesLoader:
         """Returns batches of a split that worker processes decode."""
         root_device = self.trainer.strategy.root_device.type if self.trainer is not None else "cpu"
         return FilesLoader(
-            self._files(split, self._padding),
+            self._files(self.samples[split], self._padding, train=train),
             order=order,
             batch_size=batch_size,
             drop_last=train,
@@ -151,9 +155,7 @@ class DetectionData(NormalizedImages):
         """Returns batches of images without boxes, scaled to fit as those of a validation."""
         assert self.image_size and self.mean, "the preprocessing is given"
         nothing = np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
-        images = BoxFiles(
-            [Sample(path, *nothing) for path in files], size=self.image_size, padding=self._padding, most_boxes=1
-        )
+        images = self._files([Sample(path, *nothing) for path in files], self._padding)
         return AllFiles(images, batch_size=self.eval_batch_size, num_workers=self.num_workers)
 
     @property
@@ -162,7 +164,7 @@ class DetectionData(NormalizedImages):
         return [round(255 * mean) for mean in self.mean or ()]
 
     def prepare_batch(self, batch: Batch, train: bool) -> Batch:
-        """Normalises, and makes the padding 0.
+        """Changes colours where it trains, normalises, and makes the padding 0.
 
         Args:
             batch: as `zoo.batch` describes it, with "input" uint8.
@@ -171,7 +173,10 @@ class DetectionData(NormalizedImages):
         Returns:
             The batch with "input" float32.
         """
-        images = self.normalize(batch["input"])
+        images = batch["input"]
+        if train and self.augment is not None:
+            images = self.augment.on_pixels(images, self.draws(self.augment, batch["index"]))
+        images = self.normalize(images)
         left, top, right, bottom = batch["content"].unbind(1)
         shown = box_mask(top, left, bottom, right, *images.shape[2:])
         return {**batch, "input": images.mul_(shown)}
