@@ -310,6 +310,7 @@ def test_double_precision_trains(tmp_path: Path) -> None:
         (["resume=nowhere"], "does not exist"),
         (["trainer.max_epochs=-1"], "never end"),
         (["task.criterion.class_weights=[1,2]"], "2 weights for 10 classes"),
+        (["task.criterion.class_weights=balance"], "unknown choice balance; did you mean balanced"),
         (["optimizer=sgd", "optimizer.momentum=0"], "optimizer: Nesterov"),
         (["scheduler.warmup=5000"], "scheduler: "),
         (["model._target_=os.path.nothing"], "model"),
@@ -325,3 +326,14 @@ def test_what_a_user_gets_wrong_is_one_line_before_the_first_step(
     with pytest.raises(RunError, match=message):
         train(compose([*([] if "data=image_folder" in overrides else TINY), f"paths.logs_dir={tmp_path}", *overrides]))
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_balanced_class_weights_are_found_before_the_run(tmp_path: Path) -> None:
+    rows = "".join(f"{number},{'odd' if number % 4 == 0 else 'even'}\n" for number in range(80))
+    (tmp_path / "table.csv").write_text("value,label\n" + rows)
+    options = ["data=table", f"data.path={tmp_path / 'table.csv'}", "data.target=label", "data.batch_size=8"]
+    options += ["trainer.max_epochs=1", "task.criterion.class_weights=balanced", f"output_dir={tmp_path / 'run'}"]
+    train(compose(options))
+    config = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt", option="ckpt")["zoo"]["config"]
+    even, odd = config["task"]["criterion"]["class_weights"]
+    assert odd == pytest.approx(3 * even, rel=0.1) and odd + even == pytest.approx(8 / 3, rel=0.1)

@@ -34,6 +34,7 @@ from zoo.config.resume import resume_command, save_overrides
 from zoo.config.run_directory import run_directory
 from zoo.config.secrets import public
 from zoo.data.base import DataModule
+from zoo.data.labelled import LabelledData
 from zoo.download import local_file
 from zoo.errors import OptionError, StorageError, explained_option
 from zoo.layers.naming import importable
@@ -92,9 +93,9 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     if automatic and saved is not None:
         _set_batch_size(cfg, data, saved.checkpoint["zoo"]["config"]["data"]["batch_size"])
     data.check_training()
+    _weigh_classes(cfg, data)
     if saved is not None:
         check_resumable(cfg, saved.checkpoint, fingerprint=data.fingerprint)
-    _check_class_weights(cfg)
     model = build_model(cfg)
     if "image_size" in cfg.data:
         explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
@@ -283,10 +284,20 @@ def _check_length(options: DictConfig) -> None:
         raise OptionError("trainer.max_epochs", "the run would never end", "set it, or trainer.max_steps")
 
 
-def _check_class_weights(cfg: DictConfig) -> None:
-    weights, classes = OmegaConf.select(cfg, "task.criterion.class_weights"), cfg.data.get("num_classes")
-    if weights is not None and classes is not None and len(weights) != classes:
-        where = "task.criterion.class_weights"
+def _weigh_classes(cfg: DictConfig, data: DataModule) -> None:
+    """Writes into the config the weights that "balanced" stands for: all classes count the same in sum.
+
+    Raises:
+        OptionError: the data have no classes to count, or the number of weights is not theirs.
+    """
+    where = "task.criterion.class_weights"
+    weights, classes = OmegaConf.select(cfg, where), cfg.data.get("num_classes")
+    if weights == "balanced":
+        if not isinstance(data, LabelledData) or not classes:
+            raise OptionError(where, "the data have no samples of classes to count", "give one weight for each class")
+        counts = data.class_counts()
+        cfg.task.criterion.class_weights = [round(sum(counts) / (classes * max(count, 1)), 4) for count in counts]
+    elif weights is not None and classes is not None and len(weights) != classes:
         raise OptionError(where, f"{len(weights)} weights for {classes} classes", "give one for each class")
 
 

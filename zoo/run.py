@@ -58,7 +58,10 @@ def _train(run: Run) -> float | None:
         final = _judge_best(run, best)
         values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts)
     if trainer.is_global_zero:
-        _show(final, _remarks(trainer), values, run.task.next_commands(values["output_dir"]))
+        commands = run.task.next_commands(values["output_dir"])
+        if run.data.file_suffixes:
+            commands.append(f"-m zoo predict ckpt={values['output_dir']} input=FOLDER")
+        _show(final, _remarks(trainer), values, commands)
     score = getattr(best, "best_model_score", None) if best else fitted.get(run.task.monitor)
     return None if score is None else float(score)
 

@@ -129,6 +129,10 @@ class LabelledData(SplitData):
             rows = rows[self.train_subset(labels[rows])]
         return {"train": rows, **parts}
 
+    def class_counts(self) -> list[int]:
+        """Returns how many training samples each class has."""
+        return self.labels["train"].bincount(minlength=len(self.class_names)).tolist()
+
     def given_facts(self) -> dict[str, Any]:
         """Returns the facts given, where the data decide."""
         return {"num_classes": self.num_classes}

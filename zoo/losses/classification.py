@@ -1,9 +1,11 @@
 """Losses over the logits of classes; targets are class indices or, where labels were mixed, class probabilities.
 
-All take `label_smoothing` and `class_weights`, so that one can stand for another in a config.
+All take `label_smoothing` and `class_weights`, so that one can stand for another in a config. In a run, class_weights
+"balanced" becomes a list before the loss is built: the more samples a class has, the less each of them counts.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,6 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zoo.ranges import NonNegativeFloat, Probability
+
+
+def _as_tensor(class_weights: Sequence[float] | Literal["balanced"] | None) -> Tensor | None:
+    if isinstance(class_weights, str):
+        raise ValueError(
+            "class_weights balanced: the samples of each class are not known here; give one weight a class"
+        )
+    return None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
 
 
 class CrossEntropy(nn.CrossEntropyLoss):
@@ -23,9 +33,10 @@ class CrossEntropy(nn.CrossEntropyLoss):
         class_weights: one weight a class, or None for equal weights.
     """
 
-    def __init__(self, *, label_smoothing: Probability = 0.0, class_weights: Sequence[float] | None = None) -> None:
-        weight = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        super().__init__(weight=weight, label_smoothing=label_smoothing)
+    def __init__(
+        self, *, label_smoothing: Probability = 0.0, class_weights: Sequence[float] | Literal["balanced"] | None = None
+    ) -> None:
+        super().__init__(weight=_as_tensor(class_weights), label_smoothing=label_smoothing)
 
 
 class PerClassLoss(nn.Module):
@@ -38,11 +49,12 @@ class PerClassLoss(nn.Module):
 
     weight: Tensor | None
 
-    def __init__(self, *, label_smoothing: Probability = 0.0, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, *, label_smoothing: Probability = 0.0, class_weights: Sequence[float] | Literal["balanced"] | None = None
+    ) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
-        weight = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", _as_tensor(class_weights))
 
     def terms(self, logits: Float[Tensor, "B K"], probabilities: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """Give the term of each class, from logits and target probabilities."""
@@ -88,7 +100,7 @@ class FocalLoss(PerClassLoss):
         *,
         gamma: NonNegativeFloat = 2.0,
         label_smoothing: Probability = 0.0,
-        class_weights: Sequence[float] | None = None,
+        class_weights: Sequence[float] | Literal["balanced"] | None = None,
     ) -> None:
         super().__init__(label_smoothing=label_smoothing, class_weights=class_weights)
         self.gamma = gamma
@@ -134,7 +146,7 @@ class SquaredError(PerClassLoss):
         *,
         softmax: bool = True,
         label_smoothing: Probability = 0.0,
-        class_weights: Sequence[float] | None = None,
+        class_weights: Sequence[float] | Literal["balanced"] | None = None,
     ) -> None:
         super().__init__(label_smoothing=label_smoothing, class_weights=class_weights)
         self.softmax = softmax
