@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from zoo.models.cnn.torchvision_model import TorchvisionClassifier, _replace_first_convolution
+from zoo.models.cnn.torchvision_model import TorchvisionClassifier, replace_first_convolution
 
 # One of each family that is quick to build; only shapes are computed.
 FAMILIES = ["alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "maxvit_t"]
@@ -39,7 +39,7 @@ def test_a_grey_image_gives_what_it_gave_in_three_colours() -> None:
     torch.manual_seed(0)
     colour, grey = models.resnet18().eval(), models.resnet18().eval()
     grey.load_state_dict(colour.state_dict())
-    _replace_first_convolution(grey, 1, keep_weights=True)
+    replace_first_convolution(grey, 1, keep_weights=True)
     images = torch.randn(2, 1, 32, 32)
     torch.testing.assert_close(grey(images), colour(images.expand(-1, 3, -1, -1)), atol=1e-4, rtol=1e-4)
 

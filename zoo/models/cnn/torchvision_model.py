@@ -40,14 +40,14 @@ class TorchvisionClassifier(WrappedClassifier):
         weights: str | None = None,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        network = _build(name, weights, dict(arguments or {}))
+        network = build_classifier(name, weights, dict(arguments or {}))
         _replace_head(network, num_classes)
         if in_channels != 3:
-            _replace_first_convolution(network, in_channels, keep_weights=weights is not None)
+            replace_first_convolution(network, in_channels, keep_weights=weights is not None)
         super().__init__(network)
 
 
-def _build(name: str, weights: str | None, arguments: dict[str, Any]) -> nn.Module:
+def build_classifier(name: str, weights: str | None, arguments: dict[str, Any]) -> nn.Module:
     """The network as torchvision builds it, without auxiliary heads.
 
     Raises:
@@ -107,7 +107,7 @@ def _replace_head(network: nn.Module, num_classes: int) -> None:
         network.num_classes = num_classes  # type: ignore[assignment]
 
 
-def _replace_first_convolution(network: nn.Module, in_channels: int, *, keep_weights: bool) -> None:
+def replace_first_convolution(network: nn.Module, in_channels: int, *, keep_weights: bool) -> None:
     """Make the first convolution take `in_channels` instead of three.
 
     Pretrained kernels are averaged over colours and scaled by 3 / in_channels: a grey image then gives exactly what it

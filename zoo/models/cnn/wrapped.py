@@ -29,7 +29,7 @@ class WrappedClassifier(nn.Module):
     def layer_groups(self) -> list[list[nn.Module]]:
         """The network cut where it was stacked, input to head; a norm joins the layer before it."""
         groups: list[list[nn.Module]] = []
-        for part in _stacked_parts(self.network, whole=_num_parameters(self.network)):
+        for part in stacked_parts(self.network, whole=_num_parameters(self.network)):
             is_norm = all(parameter.ndim == 1 for parameter in part.parameters())
             if is_norm and groups:
                 groups[-1].append(part)
@@ -42,7 +42,7 @@ def _num_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _stacked_parts(module: nn.Module, *, whole: int) -> Iterator[nn.Module]:
+def stacked_parts(module: nn.Module, *, whole: int) -> Iterator[nn.Module]:
     """The parts of a network in order; containers are opened, and so is what holds more than half of the network."""
     own_parameters = list(module.parameters(recurse=False))
     if own_parameters:  # such as the class token of a vision transformer
@@ -50,6 +50,6 @@ def _stacked_parts(module: nn.Module, *, whole: int) -> Iterator[nn.Module]:
     for child in module.children():
         is_container = isinstance(child, nn.Sequential | nn.ModuleList) or _num_parameters(child) > whole / 2
         if is_container and any(True for _ in child.children()):
-            yield from _stacked_parts(child, whole=whole)
+            yield from stacked_parts(child, whole=whole)
         elif _num_parameters(child) > 0:
             yield child

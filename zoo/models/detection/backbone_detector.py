@@ -1,0 +1,82 @@
+"""BackboneDetector: any classifier of torchvision, pretrained or not, made to find objects without anchors.
+
+A feature pyramid (Lin et al., 2016, arXiv:1612.03144) on the classifier, and the head of
+`zoo.models.detection.anchor_free`.
+"""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo.models.detection.anchor_free import AnchorFreeDetector, AnchorFreeHead
+from zoo.models.detection.classifier_pyramid import ClassifierPyramid
+from zoo.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+
+class BackboneDetector(AnchorFreeDetector):
+    """Finds objects of about one to ten strides.
+
+    Args:
+        num_classes: K, number of classes.
+        in_channels: C, channels of the images.
+        backbone: a classifier of torchvision, such as "mobilenet_v2" or "resnet18".
+        weights: of the backbone: None starts from random ones, "DEFAULT" or another name that torchvision gives
+            downloads them.
+        frozen_norm: whether the backbone's batch norms are constants, as they were trained with the weights.
+        strides: pixels between two points of each level, ascending; the backbone has to have them.
+        head_width: channels of the pyramid and of the heads.
+        head_depth: convolutions of each branch of a head.
+        activation: of the heads, a name that `make_activation` knows.
+        norm: of the heads, a name that `make_norm` knows.
+        score_threshold: detections below are left out.
+        iou_threshold: overlap from which on two detections of a class are of one object.
+        max_detections: at most so many are given.
+        box_weight: weight of the loss of boxes beside that of classes.
+
+    Raises:
+        ValueError: the name or the weights are unknown or not to be had, or the backbone has no such strides.
+    """
+
+    def __init__(
+        self,
+        num_classes: PositiveInt,
+        in_channels: PositiveInt,
+        *,
+        backbone: str = "mobilenet_v2",
+        weights: str | None = None,
+        frozen_norm: bool = False,
+        strides: Sequence[PositiveInt] = (8, 16, 32),
+        head_width: PositiveInt = 64,
+        head_depth: NonNegativeInt = 1,
+        activation: str = "silu",
+        norm: str | None = "batch",
+        score_threshold: Fraction = 0.02,
+        iou_threshold: Fraction = 0.6,
+        max_detections: PositiveInt = 100,
+        box_weight: NonNegativeFloat = 2.0,
+    ) -> None:
+        options = {"width": head_width, "depth": head_depth, "activation": activation, "norm": norm}
+        super().__init__(
+            [AnchorFreeHead(head_width, num_classes, stride=stride, **options) for stride in strides],
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+            box_weight=box_weight,
+        )
+        self.backbone = ClassifierPyramid(
+            backbone,
+            in_channels=in_channels,
+            strides=strides,
+            out_channels=head_width,
+            weights=weights,
+            frozen_norm=frozen_norm,
+        )
+
+    def pyramid(self, images: Float[Tensor, "B C H W"]) -> list[Tensor]:
+        """Returns features, finest level first."""
+        return list(self.backbone(images).values())
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """The parts of the backbone, the pyramid, then the heads."""
+        return [*self.backbone.layer_groups(), [self.heads]]
