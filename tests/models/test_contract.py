@@ -27,12 +27,12 @@ def _config(name: str, shape: tuple[int, int, int], **overrides: Any) -> DictCon
     return OmegaConf.create({"data": facts, "model": model}).model
 
 
-# The models of images need their channels; those of other data do not.
-MASKS = "${data.num_mask_classes}"  # what models that name pixels ask for: segmentation/test_contract.py
+# The models of images need their channels, those of other data do not; these find objects, or name pixels.
+OTHERS = "zoo.models.detection", "${data.num_mask_classes}"
 MODELS = sorted(
     path.stem
     for path in CONFIGS.glob("*.yaml")
-    if "${data.in_channels}" in (text := path.read_text()) and MASKS not in text
+    if "${data.in_channels}" in (text := path.read_text()) and not any(other in text for other in OTHERS)
 )
 WITH_ACTIVATION = [name for name in MODELS if "activation" in OmegaConf.load(CONFIGS / f"{name}.yaml")]
 # Transformers normalise each place by itself, and their norms have names of their own.

@@ -134,6 +134,9 @@ def _dangling(path: str, raw: str, message: str, root: DictConfig) -> OptionErro
     if key.startswith("data.") and group in ("model", "task"):  # a fact that data of another kind have
         problem = f"needs {key}, which these data do not have"
         return OptionError(group, problem, f"choose another {group}, or data of another kind")
+    if key.startswith("task.") and group == "model":  # an option of another task
+        problem = f"needs {key}, which this task does not have"
+        return OptionError(group, problem, f"choose another {group}, or data of another kind")
     parent, _, name = key.rpartition(".")
     while parent and OmegaConf.select(root, parent, default=None) is None:
         parent, _, name = parent.rpartition(".")

@@ -30,9 +30,11 @@ class COCOAveragePrecision(MeanAveragePrecision):
     """
 
     def __init__(self, max_detections: PositiveInt = 100, *, detailed: bool = False) -> None:
-        # torchmetrics makes its own of float32, a little above 0.55.
-        thresholds = {"iou_thresholds": _steps(0.5, 0.95, 10), "rec_thresholds": _steps(0, 1, 101)}
-        super().__init__(max_detection_thresholds=[1, 10, max_detections], **thresholds)
+        super().__init__(
+            iou_thresholds=_steps(0.5, 0.95, 10),  # torchmetrics makes its own of float32, a little above 0.55
+            rec_thresholds=_steps(0, 1, 101),
+            max_detection_thresholds=[1, 10, max_detections],
+        )
         self.warn_on_many_detections = False
         self.max_detections, self.detailed = max_detections, detailed
 

@@ -85,5 +85,5 @@ def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     opposite = np.minimum(first[:, None, 2:], second[None, :, 2:])
     common = np.clip(opposite - corner, 0, None).prod(-1)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (first, second)]
-    union: np.ndarray = areas[0][:, None] + areas[1][None] - common
-    return common / np.maximum(union, 1e-9)
+    found: np.ndarray = common / np.maximum(areas[0][:, None] + areas[1][None] - common, 1e-9)
+    return found

@@ -51,8 +51,8 @@ class DetectionTask(Task):
         found: Tensor = self.model.detect(outputs)[:, : self.max_detections]  # type: ignore[operator]
         scale = batch["scale"][:, None, None]
         detections = torch.cat([found[..., :4] / scale, found[..., 4:]], dim=2)
-        record.append(self.losses(outputs, batch), detections, objects_of(batch))
-        record.feed()  # now: batches differ in how many objects an image has at most
+        if record.append(self.losses(outputs, batch), detections, objects_of(batch)):
+            record.feed()
         return {"detections": detections, "objects": objects_of(batch), "index": batch["index"]}
 
 

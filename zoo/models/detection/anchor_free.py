@@ -9,13 +9,14 @@ Rezatofighi et al., "Generalized Intersection over Union", 2019, arXiv:1902.0963
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import generalized_box_iou_loss  # type: ignore[import-untyped]
+from torchvision.ops import generalized_box_iou_loss
 
 from zoo.layers.convolution import ConvNormActivation
 from zoo.models.detection.assignment import assign
@@ -68,9 +69,10 @@ class AnchorFreeHead(nn.Module):
         super().__init__()
         self.stride = stride
         widths = [in_channels, *[width] * depth]
-        pairs = list(zip(widths, widths[1:], strict=False))
-        self.class_branch = nn.Sequential(*(ConvNormActivation(*p, activation=activation, norm=norm) for p in pairs))
-        self.box_branch = nn.Sequential(*(ConvNormActivation(*p, activation=activation, norm=norm) for p in pairs))
+        self.class_branch, self.box_branch = (
+            nn.Sequential(*(ConvNormActivation(*pair, activation=activation, norm=norm) for pair in pairwise(widths)))
+            for _ in range(2)
+        )
         self.classify = nn.Conv2d(widths[-1], num_classes, kernel_size=1)
         self.locate = nn.Conv2d(widths[-1], 4, kernel_size=1)
         nn.init.normal_(self.classify.weight, std=0.01)
@@ -95,7 +97,12 @@ class AnchorFreeDetector(nn.Module):
     A concrete detector gives `pyramid` and `layer_groups`.
 
     Args:
-        heads: one for each level, finest first.
+        num_classes: K, number of classes.
+        strides: pixels between two points of each level, ascending.
+        head_width: channels of the levels and of the heads.
+        head_depth: convolutions of each branch of a head.
+        activation: a name that `make_activation` knows.
+        norm: a name that `make_norm` knows.
         score_threshold: detections below are left out.
         iou_threshold: overlap from which on two detections of a class are of one object.
         max_detections: at most so many are given.
@@ -104,15 +111,31 @@ class AnchorFreeDetector(nn.Module):
 
     def __init__(
         self,
-        heads: Sequence[AnchorFreeHead],
+        num_classes: PositiveInt,
         *,
+        strides: Sequence[PositiveInt],
+        head_width: PositiveInt = 48,
+        head_depth: NonNegativeInt = 1,
+        activation: str = "silu",
+        norm: str | None = "batch",
         score_threshold: Fraction = 0.02,
         iou_threshold: Fraction = 0.6,
         max_detections: PositiveInt = 100,
         box_weight: NonNegativeFloat = 2.0,
     ) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(heads)
+        self.heads = nn.ModuleList(
+            AnchorFreeHead(
+                head_width,
+                num_classes,
+                stride=stride,
+                width=head_width,
+                depth=head_depth,
+                activation=activation,
+                norm=norm,
+            )
+            for stride in strides
+        )
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
         self.max_detections, self.box_weight = max_detections, box_weight
 
@@ -143,9 +166,7 @@ class AnchorFreeDetector(nn.Module):
         """
         target_labels = labels.masked_fill(ignored, -1)
         scores = outputs.logits.float().sigmoid()
-        found = assign(
-            outputs.boxes, scores, points=outputs.points, target_boxes=boxes, target_labels=target_labels
-        )
+        found = assign(outputs.boxes, scores, points=outputs.points, target_boxes=boxes, target_labels=target_labels)
         quality = scores.new_zeros(scores.shape)
         image, point = found.positive.nonzero(as_tuple=True)
         objects, weights = found.objects[image, point], found.quality[image, point]
@@ -159,9 +180,13 @@ class AnchorFreeDetector(nn.Module):
 
     def detect(self, outputs: Predictions) -> Float[Tensor, "B D 6"]:
         """Returns detections, x1 y1 x2 y2 score label, best first, filled up with score 0 and label -1."""
-        options = {"score_threshold": self.score_threshold, "iou_threshold": self.iou_threshold}
-        scores = outputs.logits.float().sigmoid()
-        return keep_best(outputs.boxes, scores, max_detections=self.max_detections, **options)
+        return keep_best(
+            outputs.boxes,
+            outputs.logits.float().sigmoid(),
+            score_threshold=self.score_threshold,
+            iou_threshold=self.iou_threshold,
+            max_detections=self.max_detections,
+        )
 
 
 def grid_points(height: int, width: int, *, stride: int, device: torch.device) -> Float[Tensor, "P 3"]:

@@ -5,13 +5,14 @@ A feature pyramid (Lin et al., 2016, arXiv:1612.03144) on the classifier, and th
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo.models.detection.anchor_free import AnchorFreeDetector, AnchorFreeHead
+from zoo.models.detection.anchor_free import AnchorFreeDetector
 from zoo.models.detection.classifier_pyramid import ClassifierPyramid
-from zoo.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from zoo.ranges import PositiveInt
 
 
 class BackboneDetector(AnchorFreeDetector):
@@ -26,13 +27,7 @@ class BackboneDetector(AnchorFreeDetector):
         frozen_norm: whether the backbone's batch norms are constants, as they were trained with the weights.
         strides: pixels between two points of each level, ascending; the backbone has to have them.
         head_width: channels of the pyramid and of the heads.
-        head_depth: convolutions of each branch of a head.
-        activation: of the heads, a name that `make_activation` knows.
-        norm: of the heads, a name that `make_norm` knows.
-        score_threshold: detections below are left out.
-        iou_threshold: overlap from which on two detections of a class are of one object.
-        max_detections: at most so many are given.
-        box_weight: weight of the loss of boxes beside that of classes.
+        options: see `zoo.models.detection.anchor_free.AnchorFreeDetector`.
 
     Raises:
         ValueError: the name or the weights are unknown or not to be had, or the backbone has no such strides.
@@ -48,22 +43,9 @@ class BackboneDetector(AnchorFreeDetector):
         frozen_norm: bool = False,
         strides: Sequence[PositiveInt] = (8, 16, 32),
         head_width: PositiveInt = 64,
-        head_depth: NonNegativeInt = 1,
-        activation: str = "silu",
-        norm: str | None = "batch",
-        score_threshold: Fraction = 0.02,
-        iou_threshold: Fraction = 0.6,
-        max_detections: PositiveInt = 100,
-        box_weight: NonNegativeFloat = 2.0,
+        **options: Any,
     ) -> None:
-        options = {"width": head_width, "depth": head_depth, "activation": activation, "norm": norm}
-        super().__init__(
-            [AnchorFreeHead(head_width, num_classes, stride=stride, **options) for stride in strides],
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-            box_weight=box_weight,
-        )
+        super().__init__(num_classes, strides=strides, head_width=head_width, **options)
         self.backbone = ClassifierPyramid(
             backbone,
             in_channels=in_channels,

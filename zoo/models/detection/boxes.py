@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.ops import batched_nms  # type: ignore[import-untyped]
+from torchvision.ops import batched_nms
 
 CANDIDATES = 1000  # of an image, best first, that overlap is looked at
 
@@ -62,6 +62,6 @@ def filled_up(found: list[Tensor], max_detections: int) -> Float[Tensor, "B D 6"
         max_detections: D; what exceeds it is left out.
     """
     padded = found[0].new_tensor([0, 0, 0, 0, 0, -1]).repeat(len(found), max_detections, 1)
-    for own, rows in zip(padded, found, strict=True):
-        own[: min(len(rows), max_detections)] = rows[:max_detections]
+    for place, rows in enumerate(found):
+        padded[place, : min(len(rows), max_detections)] = rows[:max_detections].detach()
     return padded

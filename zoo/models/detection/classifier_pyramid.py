@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names  # type: ignore[import-untyped]
-from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d  # type: ignore[import-untyped]
-from torchvision.ops.feature_pyramid_network import ExtraFPNBlock  # type: ignore[import-untyped]
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from zoo.models.cnn.torchvision_model import build_classifier, replace_first_convolution
 from zoo.models.cnn.wrapped import stacked_parts
@@ -90,13 +90,16 @@ def _find_levels(network: nn.Module, name: str, in_channels: int, strides: Seque
         everything = create_feature_extractor(network, nodes, suppress_diff_warning=True)
         outputs = everything(torch.zeros(1, in_channels, SIDE, SIDE))
     network.train()
+    images = {node: value for node, value in outputs.items() if isinstance(value, Tensor) and value.ndim == 4}
     levels = {}
     for stride in strides:
         sides = (SIDE // stride, SIDE // stride)
         fitting = [node for node, value in outputs.items() if isinstance(value, Tensor) and value.shape[2:] == sides]
         if not fitting:
-            found = {SIDE // value.shape[-1] for value in outputs.values() if isinstance(value, Tensor) and value.ndim == 4}
+            found = {
+                SIDE // value.shape[-1] for value in outputs.values() if isinstance(value, Tensor) and value.ndim == 4
+            }
             rule = f"no features at stride {stride}, but at {', '.join(map(str, sorted(found - {SIDE})))}"
             raise ValueError(f"backbone {name}: {rule}; set strides to some of them, or choose another backbone")
-        levels[fitting[-1]] = outputs[fitting[-1]].shape[1]
+        levels[fitting[-1]] = images[fitting[-1]].shape[1]
     return levels

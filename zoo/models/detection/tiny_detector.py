@@ -1,11 +1,13 @@
 """TinyDetector: a small anchor-free detector that learns on a CPU in minutes.
 
 A residual network (He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385) whose levels are
-joined from coarse to fine (Lin et al., "Feature Pyramid Networks for Object Detection", 2016, arXiv:1612.03144), and the
-head of `zoo.models.detection.anchor_free`.
+joined from coarse to fine (Lin et al., "Feature Pyramid Networks for Object Detection", 2016, arXiv:1612.03144), and
+the head of `zoo.models.detection.anchor_free`.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,8 +16,8 @@ from torch.nn import functional as F
 from zoo.layers.activation import make_activation
 from zoo.layers.convolution import ConvNormActivation, conv3x3
 from zoo.layers.norm import make_norm
-from zoo.models.detection.anchor_free import AnchorFreeDetector, AnchorFreeHead
-from zoo.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from zoo.models.detection.anchor_free import AnchorFreeDetector
+from zoo.ranges import NonNegativeInt, PositiveInt
 
 
 class TinyDetector(AnchorFreeDetector):
@@ -28,16 +30,12 @@ class TinyDetector(AnchorFreeDetector):
         width: channels of the first convolution; each halving of the image doubles them, up to eight times.
         depth: residual blocks after each halving.
         head_width: channels of the pyramid and of the heads.
-        head_depth: convolutions of each branch of a head.
         activation: a name that `make_activation` knows.
         norm: a name that `make_norm` knows.
-        score_threshold: detections below are left out.
-        iou_threshold: overlap from which on two detections of a class are of one object.
-        max_detections: at most so many are given.
-        box_weight: weight of the loss of boxes beside that of classes.
+        options: see `zoo.models.detection.anchor_free.AnchorFreeDetector`.
 
     Raises:
-        ValueError: the strides are none.
+        ValueError: these are no such strides.
     """
 
     def __init__(
@@ -49,32 +47,24 @@ class TinyDetector(AnchorFreeDetector):
         width: PositiveInt = 16,
         depth: NonNegativeInt = 1,
         head_width: PositiveInt = 48,
-        head_depth: NonNegativeInt = 1,
         activation: str = "silu",
         norm: str | None = "batch",
-        score_threshold: Fraction = 0.02,
-        iou_threshold: Fraction = 0.6,
-        max_detections: PositiveInt = 100,
-        box_weight: NonNegativeFloat = 2.0,
+        **options: Any,
     ) -> None:
         _check(strides)
-        options = {"activation": activation, "norm": norm}
-        sizes = {"width": head_width, "depth": head_depth}
         super().__init__(
-            [AnchorFreeHead(head_width, num_classes, stride=stride, **sizes, **options) for stride in strides],
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-            box_weight=box_weight,
+            num_classes, strides=strides, head_width=head_width, activation=activation, norm=norm, **options
         )
         halvings = strides[-1].bit_length() - 1
         widths = [in_channels, *(min(width * 2**number, 8 * width) for number in range(halvings))]
         self.stages = nn.ModuleList(
-            _stage(*pair, depth=depth, **options) for pair in zip(widths, widths[1:], strict=False)
+            _stage(*pair, depth=depth, activation=activation, norm=norm) for pair in pairwise(widths)
         )
         self.first = strides[0].bit_length() - 2  # the stage whose output is the finest level
         self.lateral = nn.ModuleList(nn.Conv2d(w, head_width, kernel_size=1) for w in widths[self.first + 1 :])
-        self.smooth = nn.ModuleList(ConvNormActivation(head_width, head_width, **options) for _ in strides)
+        self.smooth = nn.ModuleList(
+            ConvNormActivation(head_width, head_width, activation=activation, norm=norm) for _ in strides
+        )
 
     def pyramid(self, images: Float[Tensor, "B C H W"]) -> list[Tensor]:
         """Returns features, finest level first."""
@@ -115,7 +105,7 @@ def _stage(in_channels: int, out_channels: int, *, depth: int, activation: str, 
 
 
 def _check(strides: Sequence[int]) -> None:
-    doubled = all(2 * fine == coarse for fine, coarse in zip(strides, strides[1:], strict=False))
+    doubled = all(2 * fine == coarse for fine, coarse in pairwise(strides))
     if not strides or strides[0] < 2 or strides[0].bit_count() != 1 or not doubled:
         rule = "each must be a power of two, twice the one before"
         raise ValueError(f"strides {list(strides)}: {rule}; set them to [8, 16, 32], such as")
