@@ -51,10 +51,13 @@ def test_a_model_that_asks_for_other_data_is_refused_in_words() -> None:
     for model, fact in (("gpt", "vocab_size"), ("dlinear", "num_targets")):
         with pytest.raises(OptionErrors, match=f"model: needs data.{fact}, which these data do not have"):
             compose(["data=digits", f"model={model}"])
+    with pytest.raises(OptionErrors, match=r"model: needs task.max_detections, which this task does not have"):
+        compose(["data=digits", "model=tiny_detector"])
 
 
 def test_every_model_goes_with_some_data() -> None:
-    data = ["synthetic_images", "digits_segmentation", "waveforms", "python_lines", "stdlib_source", "co2"]
+    images = ["synthetic_images", "digits_segmentation", "digits_detection"]
+    data = [*images, "waveforms", "python_lines", "stdlib_source", "co2"]
     assert not [model for model in choices("model") if not any(goes_with(model, name) for name in data)]
 
 

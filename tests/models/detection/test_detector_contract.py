@@ -61,7 +61,10 @@ def test_a_gradient_reaches_every_parameter(name: str) -> None:
 def test_images_without_objects_are_learned_from(name: str) -> None:
     boxes, labels, ignored = torch.zeros(4, 0, 4), torch.zeros(4, 0).long(), torch.zeros(4, 0).bool()
     learner = build(name)
-    for none in ((boxes, labels, ignored), (torch.zeros(4, 1, 4), labels.new_full((4, 1), -1), ignored.new_zeros(4, 1))):
+    for none in (
+        (boxes, labels, ignored),
+        (torch.zeros(4, 1, 4), labels.new_full((4, 1), -1), ignored.new_zeros(4, 1)),
+    ):
         parts = learner.losses(learner(images()), *none)
         assert all(part.isfinite() for part in parts.values())
 
