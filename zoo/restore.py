@@ -78,7 +78,7 @@ def _config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
     if "evaluation_only" in data:  # of a folder or a file that was not trained on, every sample is judged
         data["evaluation_only"] = _origin(data) != _origin(saved["config"]["data"])
     # Facts are found anew, but the network sees what it was trained on.
-    anew = {"num_classes": None} if "num_classes" in data else {}
+    anew = {name: None for name in ("num_classes", "num_mask_classes") if name in data}
     run_cfg.data = {**data, **anew, **saved["preprocessing"]}
     with open_dict(run_cfg):
         device = {key: run_cfg.trainer[key] for key in ("_target_", "precision")} | EVALUATION

@@ -178,9 +178,7 @@ def decode(image: Image.Image, box: Box, size: Sequence[int], in_channels: int) 
     shrink = max(1.0, min((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0]))
     image.draft(mode, (int(-(-image.width // shrink)), int(-(-image.height // shrink))))
     orientation = orientation_of(image)
-    image = to_mode(image, mode)
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
+    image = turned_upright(to_mode(image, mode), orientation)
     ratio_x, ratio_y = image.width / width, image.height / height
     box = (box[0] * ratio_x, box[1] * ratio_y, min(box[2] * ratio_x, image.width), min(box[3] * ratio_y, image.height))
     image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
@@ -196,7 +194,12 @@ def upright(path: Path) -> Image.Image | None:
             picture = to_mode(image, "RGB")
     except UNREADABLE:
         return None
-    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+    return turned_upright(picture, orientation)
+
+
+def turned_upright(image: Image.Image, orientation: int | None) -> Image.Image:
+    """Returns an image turned as an EXIF orientation says."""
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:

@@ -1,13 +1,18 @@
 """Images with a class for each pixel: the facts and batches that all data of segmentation share."""
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 
 from zoo.batch import NO_TARGET, Batch
+from zoo.data.files_loader import AllFiles
+from zoo.data.image_scan import SUFFIXES
 from zoo.data.images import NormalizedImages
 from zoo.data.mask_augment import NO_CLASS, MaskAugment
+from zoo.data.mask_files import MaskFiles
+from zoo.data.mask_scan import Pair
 from zoo.errors import DataError
 from zoo.ranges import PositiveInt
 
@@ -24,6 +29,8 @@ class SegmentationData(NormalizedImages):
         augment: what happens to training batches; None for nothing.
         options: see `NormalizedImages`.
     """
+
+    file_suffixes: ClassVar[frozenset[str]] = frozenset(SUFFIXES)
 
     def __init__(
         self, *, num_mask_classes: PositiveInt | None = None, augment: MaskAugment | None = None, **options: Any
@@ -59,6 +66,13 @@ class SegmentationData(NormalizedImages):
         self._targets[: len(places)] = torch.tensor(places)
         self.class_names = list(class_names)
 
+    def file_loader(self, files: Sequence[Path]) -> AllFiles:
+        """Returns batches of images without masks, squeezed to one size as those of a validation."""
+        assert self.image_size and self.in_channels, "the preprocessing is given"
+        pairs = [Pair(file, None) for file in files]
+        images = MaskFiles(pairs, (), size=self.image_size, in_channels=self.in_channels, min_crop=None, seed=self.seed)
+        return AllFiles(images, batch_size=self.eval_batch_size, num_workers=getattr(self, "num_workers", 0))
+
     def prepare_batch(self, batch: Batch, train: bool) -> Batch:
         """Augments where it trains, and normalises.
 
@@ -69,6 +83,8 @@ class SegmentationData(NormalizedImages):
         Returns:
             The batch with "input" float32 and "target" int64, -100 where there is none.
         """
+        if "target" not in batch:  # images to predict on
+            return {**batch, "input": self.normalize(batch["input"])}
         images, masks = batch["input"], batch["target"]
         if self.augment is not None and train:
             images, masks = self.augment(images, masks, self.draws(self.augment, batch["index"]))
