@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.callbacks.captions import captioned
+from zoo.callbacks.predicted_masks import Masks
 from zoo.files import replacing
 
 _MOST_PROBABILITIES = 100
@@ -70,7 +71,8 @@ class Classes:
         return self.class_names[int(place)], float(confidence)
 
 
-TELLINGS = {"probabilities": Classes}  # by what a task's `predict_step` returns
+# By what a task's `predict_step` returns.
+TELLINGS: dict[str, Callable[[Sequence[str]], Telling]] = {"probabilities": Classes, "masks": Masks}
 
 
 class PredictionFiles(Callback):

@@ -7,6 +7,7 @@ from lightning.pytorch import Callback
 from zoo.callbacks.attention_maps import AttentionMaps
 from zoo.callbacks.forecast_report import ForecastReport
 from zoo.callbacks.prediction_report import PredictionReport
+from zoo.callbacks.segmentation_report import SegmentationReport
 from zoo.callbacks.text_predictions import TextPredictionReport
 from zoo.callbacks.text_samples import TextReport
 
@@ -18,4 +19,4 @@ def reports(directory: Path) -> list[Callback]:
         directory: where files are written.
     """
     of_texts = [TextReport(directory), TextPredictionReport(directory), AttentionMaps(directory)]
-    return [PredictionReport(directory), ForecastReport(directory), *of_texts]
+    return [PredictionReport(directory), SegmentationReport(directory), ForecastReport(directory), *of_texts]

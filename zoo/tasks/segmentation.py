@@ -44,6 +44,10 @@ class SegmentationTask(Task):
     def _compare(self, outputs: Tensor, classes: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return count_pixels(classes, batch["target"], outputs.size(-3)), batch["index"]
 
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Returns the class of each pixel, (B, H, W)."""
+        return {"masks": _classes(self(batch)), "index": batch["index"]}
+
     def _evaluation_step(self, batch: Batch, record: StageMetrics) -> dict[str, Tensor]:
         outputs = self(batch)
         classes = _classes(outputs)
