@@ -1,5 +1,6 @@
 """Small images with boxes around bright squares, written down as VOC, COCO, YOLO or CSV."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,3 +42,52 @@ def voc(root: Path, count: int = 10) -> Path:
         draw(root / f"{number:02}.png", number)
         (root / f"{number:02}.xml").write_text(xml(things(number)))
     return root
+
+
+def images(folder: Path, count: int = 10) -> list[Path]:
+    return [draw(folder / f"{number:02}.png", number) for number in range(count)]
+
+
+def coco_of(count: int = 10, **options) -> dict[str, list[dict]]:
+    """The same as a document of COCO, with ids that are no places."""
+    entries = [{"id": 100 + row, "file_name": f"{row:02}.png", "width": 40, "height": 30} for row in range(count)]
+    categories = [{"id": 7, "name": "cat", "supercategory": "pets"}, {"id": 90, "name": "dog", "supercategory": "pets"}]
+    annotations = [
+        {
+            "image_id": 100 + row,
+            "category_id": 7 if name == "cat" else 90,
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            **options,
+        }
+        for row in range(count)
+        for name, x1, y1, x2, y2 in things(row)
+    ]
+    numbered = [{"id": number, **entry} for number, entry in enumerate(annotations, 1)]
+    return {"images": entries, "annotations": numbered, "categories": [*categories, {"id": 0, "name": "pets"}]}
+
+
+def coco(root: Path, count: int = 10) -> Path:
+    images(root / "images" / "train", count)
+    (root / "annotations").mkdir()
+    (root / "annotations" / "instances_train.json").write_text(json.dumps(coco_of(count), indent=1))
+    return root
+
+
+def yolo(root: Path, count: int = 10) -> Path:
+    images(root / "images", count)
+    (root / "labels").mkdir()
+    (root / "classes.txt").write_text("cat\ndog\n")
+    for number in range(count):
+        lines = [
+            f"{int(name == 'dog')} {(x1 + x2) / 80} {(y1 + y2) / 60} {(x2 - x1) / 40} {(y2 - y1) / 30}\n"
+            for name, x1, y1, x2, y2 in things(number)
+        ]
+        (root / "labels" / f"{number:02}.txt").write_text("".join(lines))
+    return root
+
+
+def csv(root: Path, count: int = 10, header: str = "filename,class,xmin,ymin,xmax,ymax") -> Path:
+    images(root, count)
+    rows = [f"{row:02}.png,{','.join(map(str, thing))}" for row in range(count) for thing in things(row)]
+    (root / "boxes.csv").write_text("\n".join([header, *rows, ""]))
+    return root / "boxes.csv"
