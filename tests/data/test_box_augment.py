@@ -109,7 +109,9 @@ def test_augmentation_is_a_function_of_the_epoch_and_not_of_batches_or_workers(t
     augment = {"flip": 0.5, "min_scale": 0.5, "max_scale": 2.0, "mosaic": 0.5, "brightness": 0.2}
 
     def epoch_of(epoch: int, **options) -> dict[str, torch.Tensor]:
-        data = VOCDetection(root=str(tmp_path), image_size=32, seed=3, augment=BoxAugment(**augment), **options)
+        data = VOCDetection(
+            root=str(tmp_path), image_size=32, seed=3, test_fraction=0.0, augment=BoxAugment(**augment), **options
+        )
         data.facts()
         loader = data.train_dataloader()
         loader.sampler.set_epoch(epoch)

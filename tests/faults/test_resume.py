@@ -43,6 +43,7 @@ RECIPES = {
 }
 # Runs on data of other kinds, complete in themselves; each is given a folder for what it reads.
 OTHER_DATA = {
+    "boxes": lambda folder: BOXES,
     "language": lambda folder: [*text_run.options(text_run.write_text(folder)), *LANGUAGE],
     "pairs": lambda folder: [*pairs.options(pairs.write_tsv(folder / "pairs.tsv", pairs.samples(132))), *PAIRS],
     "series": lambda folder: [f"data.path={series.write(folder / 'series.csv')}", *SERIES],
@@ -50,6 +51,14 @@ OTHER_DATA = {
     "strings": lambda folder: STRINGS,
     "texts": lambda folder: [*texts.options(texts.write_csv(folder / "texts.csv", texts.samples(200))), *TEXTS],
 }
+BOXES = [
+    *("data=digits_detection", "data.source.num_train=116", "data.source.num_val=9", "data.source.num_test=8"),
+    *("data.image_size=48", "data.source.smallest=10", "data.source.largest=20", "data.batch_size=16"),
+    *("data.eval_batch_size=3", "data.augment.mosaic=0.5", "data.augment.mosaic_epochs=2", "data.augment.contrast=0.2"),
+    *("data.augment.min_scale=0.5", "data.augment.max_scale=2", "data.augment.flip=0.5", "model.width=4"),
+    *("model.head_width=8", "callbacks=ema", "trainer=cpu", "trainer.max_epochs=3", "checkpoint.every_n_steps=1"),
+    *("trainer.log_every_n_steps=1", "logger.tensorboard=null", "callbacks.model_graph=null"),
+]
 LANGUAGE = [
     *("model.dropout=0.3", "model.weight_drop=0.2", "model.activation_penalty=1", "checkpoint.every_n_steps=1"),
     *("logger.tensorboard=null", "callbacks.model_graph=null"),

@@ -17,12 +17,13 @@ class BCCD(VOCDetection):
     """Blood cells in the layout of Pascal VOC. Two of the boxes have no area, so bad ones are left out by its YAML.
 
     Args:
-        root: the folder that holds JPEGImages, Annotations and ImageSets.
+        data_dir: the folder that holds `bccd`; `~` stands for the home folder.
+        root: the folder that holds JPEGImages, Annotations and ImageSets; None for `bccd` in `data_dir`.
         options: see `zoo.data.detection.DetectionData`.
     """
 
-    def __init__(self, *, root: str, **options: Any) -> None:
-        super().__init__(root=root, classes=["Platelets", "RBC", "WBC"], **options)
+    def __init__(self, *, data_dir: str, root: str | None = None, **options: Any) -> None:
+        super().__init__(root=root or str(Path(data_dir) / "bccd"), classes=["Platelets", "RBC", "WBC"], **options)
 
     def read(self) -> Found:
         """Reads the XML files of each split.
@@ -33,5 +34,5 @@ class BCCD(VOCDetection):
         assert self.root is not None
         if not (self.root / "Annotations").is_dir():
             remedy = f"copy the folder BCCD of {_ADDRESS} there, or name the folder that holds it by paths.data_dir="
-            raise DataError(str(Path(self.root)), "there is no such data set", remedy)
+            raise DataError(str(self.root), "there is no such data set", remedy)
         return super().read()

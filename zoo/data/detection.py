@@ -38,7 +38,8 @@ class DetectionData(NormalizedImages):
     Args:
         evaluation_only: whether nothing is trained on these data: where they bring no splits, all is for testing,
             unless `test_fraction` is given.
-        test_fraction: share of the images split off for testing where there is no test split.
+        test_fraction: share of the images split off for testing where there is no test split; None for 0.15 of data
+            that bring no splits and none of others.
         num_workers: processes that decode.
         on_bad_sample: whether a bad image or box ends the run or is left out with a warning.
         in_channels: 3 for colour, 1 for grey.
@@ -53,7 +54,7 @@ class DetectionData(NormalizedImages):
         self,
         *,
         evaluation_only: bool = False,
-        test_fraction: Fraction = 0.0,
+        test_fraction: Fraction | None = None,
         num_workers: NonNegativeInt = 0,
         on_bad_sample: Literal["error", "skip"] = "error",
         in_channels: PositiveInt = 3,
@@ -75,7 +76,7 @@ class DetectionData(NormalizedImages):
         if self.in_channels not in (1, 3):
             raise OptionError("data.in_channels", f"{self.in_channels} asked of images", "set 3, or 1 for grey")
         samples = self.find()
-        if self.evaluation_only and not self.test_fraction and list(samples) == ["train"]:
+        if self.evaluation_only and self.test_fraction is None and list(samples) == ["train"]:
             samples = {"test": samples["train"]}
         for split in [split for split, found in samples.items() if not found]:
             raise DataError("data", f"no usable image of {split}", "add some")
@@ -88,13 +89,12 @@ class DetectionData(NormalizedImages):
         train, has_val, has_test = samples["train"], "val" in samples, "test" in samples
         if not any(len(sample.labels) for sample in train):
             raise DataError("data", f"no object on any of {len(train)} training images", "annotate some")
-        parts = self.split_off(
-            self._rarest(train), has_val=has_val, has_test=has_test, test_fraction=self.test_fraction
-        )
+        fraction = self.test_fraction if self.test_fraction is not None else 0.0 if has_val else 0.15
+        parts = self.split_off(self._rarest(train), has_val=has_val, has_test=has_test, test_fraction=fraction)
         return {split: [train[row] for row in rows.tolist()] for split, rows in parts.items()}
 
     def _rarest(self, samples: Sequence[Sample]) -> Tensor:
-        """Returns the class of each image that the fewest objects are of, or one more where nothing is on it, (N,)."""
+        """Returns that class on each image which the fewest objects have, or one more where nothing is on it, (N,)."""
         counts = self._counts(samples)
         nothing = len(counts)
         rarest = [

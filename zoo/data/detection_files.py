@@ -78,6 +78,12 @@ class DetectionFiles(DetectionData):
         assert isinstance(image, Path)
         return str(image.relative_to(self.root) if self.root and image.is_relative_to(self.root) else image)
 
+    def place_of_class(self, name: str) -> str:
+        """Returns the first image that shows a class, for errors."""
+        number = list(self.class_names).index(name)
+        samples = (sample for found in self.samples.values() for sample in found)
+        return next((str(sample.image) for sample in samples if number in sample.labels), str(self.root))
+
 
 def names_found(splits: dict[str, list[Picture]]) -> list[str]:
     """Returns the classes of the training objects in alphabetical order, or of all where there are none."""
