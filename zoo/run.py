@@ -123,13 +123,13 @@ def _status(trainer: Trainer, facts: Mapping[str, Any]) -> str:
 
 
 def evaluate(
-    cfg: DictConfig, *, make_reports: Callable[[Path], list[Callback]] = reports, folder: str = "evaluation"
+    cfg: DictConfig, *, make_reports: Callable[[Path], list[Callback]] | None = None, folder: str = "evaluation"
 ) -> dict[str, float]:
     """Judges a checkpoint on its own test split, or on other data of the same classes.
 
     Args:
         cfg: the config that `configs/evaluate.yaml` composes.
-        make_reports: takes the folder to write to, and returns the callbacks that do.
+        make_reports: takes the folder to write to, and returns the callbacks that do; None for `reports`.
         folder: its name beside the checkpoint, where `cfg.output_dir` names none.
 
     Returns:
@@ -147,7 +147,8 @@ def evaluate(
         views = [cfg.tta] if isinstance(cfg.tta, str) else list(cfg.tta)
         task.model = explained("tta", TestTimeAugmentation, task.model, views=views)
     directory = make_directory(cfg.output_dir or found.path.parent / folder, option="output_dir")
-    trainer = build_trainer(found.cfg, make_reports(directory), loggers=[])
+    told = make_reports(directory) if make_reports else reports(directory, explanations=cfg.explanations)
+    trainer = build_trainer(found.cfg, told, loggers=[])
     with failing_in_words(directory, trainer=trainer, task=task, data=data):
         metrics = _judge(trainer, task, data, split)
         if trainer.is_global_zero:
@@ -171,7 +172,8 @@ def _judge_best(run: Run, best: Any) -> dict[str, float]:
     if path.is_file():
         run.task.load_state_dict(load_checkpoint(path, option="best_checkpoint")["state_dict"])
     # Only the report goes on: an average of weights must not replace the best ones now.
-    run.trainer.callbacks = reports(run.output_dir / "report")  # type: ignore[attr-defined]
+    explanations = run.record.config.get("explanations", True)
+    run.trainer.callbacks = reports(run.output_dir / "report", explanations=explanations)  # type: ignore[attr-defined]
     return _judge(run.trainer, run.task, run.data, "test" if run.data.has_test else "val")
 
 

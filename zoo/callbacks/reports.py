@@ -5,6 +5,7 @@ from pathlib import Path
 from lightning.pytorch import Callback
 
 from zoo.callbacks.attention_maps import AttentionMaps
+from zoo.callbacks.explanations import Explanations
 from zoo.callbacks.forecast_report import ForecastReport
 from zoo.callbacks.prediction_report import PredictionReport
 from zoo.callbacks.segmentation_report import SegmentationReport
@@ -12,11 +13,13 @@ from zoo.callbacks.text_predictions import TextPredictionReport
 from zoo.callbacks.text_samples import TextReport
 
 
-def reports(directory: Path) -> list[Callback]:
+def reports(directory: Path, *, explanations: bool = True) -> list[Callback]:
     """Returns the callbacks that write the reports of a test, or of a validation that stands in for one.
 
     Args:
         directory: where files are written.
+        explanations: whether pictures show where a classifier of images looks.
     """
     of_texts = [TextReport(directory), TextPredictionReport(directory), AttentionMaps(directory)]
-    return [PredictionReport(directory), SegmentationReport(directory), ForecastReport(directory), *of_texts]
+    of_images = [SegmentationReport(directory), *([Explanations(directory)] if explanations else [])]
+    return [PredictionReport(directory), ForecastReport(directory), *of_images, *of_texts]
