@@ -50,10 +50,10 @@ def _check_data(cfg: DictConfig) -> None:
 
     prepare_process()
     data = make_data(cfg)
-    bad = list(data.scan(_progress))
+    bad, choice = list(data.scan(_progress)), getattr(data, "on_bad_sample", None)
     _print_summary(data, skip_bad=bool(bad))
-    remedy = "mend or remove them" + (", or set data.on_bad_sample=skip" if hasattr(data, "on_bad_sample") else "")
-    _report(bad, remedy)
+    more = {"error": ", or set data.on_bad_sample=skip", "skip": ", although a run leaves them out"}
+    _report(bad, "mend or remove them" + more.get(str(choice), ""))
 
 
 def _check_path(path: Path) -> int:

@@ -15,7 +15,8 @@ from zoo.seeds import counted_seed
 _CENTRE = 0.25  # how near to a side the centre of a mosaic may lie, as a share of that side
 _SMALLEST = 0.5  # how much smaller the images of a mosaic may be than alone
 _GREY = (0.299, 0.587, 0.114)
-_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))  # of the American television
+_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+_FROM_YIQ = _TO_YIQ.inverse()
 
 
 class Spot(NamedTuple):
@@ -173,9 +174,8 @@ def _saturation(factor: Tensor, weights: Tensor) -> Tensor:
 
 def _hue(angle: Tensor) -> Tensor:
     """Returns the maps that turn colours about the axis of greys, (B, 3, 3)."""
-    to_yiq = torch.tensor(_YIQ, device=angle.device)
     turn = torch.zeros(len(angle), 3, 3, device=angle.device)
     turn[:, 0, 0] = 1
     turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
     turn[:, 1, 2], turn[:, 2, 1] = -angle.sin(), angle.sin()
-    return to_yiq.inverse() @ turn @ to_yiq
+    return _FROM_YIQ.to(angle.device) @ turn @ _TO_YIQ.to(angle.device)

@@ -122,7 +122,7 @@ class _Annotations:
         """
         text = _text(path)
         try:
-            document = json.loads(text)
+            document = json.loads(text, object_hook=_without_outline)
         except json.JSONDecodeError as error:
             raise DataError(f"{path}:{error.lineno}", f"is no JSON ({error.msg})", "export it anew") from error
         except RecursionError as error:
@@ -191,6 +191,12 @@ class _Annotations:
         places = [self.path.parent, root, *(root / word for word in (own, *spelled)), root / "images"]
         places += [root / "images" / word for word in (own, *spelled)]
         return next((place for place in places if (place / name).is_file()), root)
+
+
+def _without_outline(entry: dict[str, Any]) -> dict[str, Any]:
+    """Returns an entry without what takes most of the memory."""
+    entry.pop("segmentation", None)
+    return entry
 
 
 def _get(entry: Any, key: str) -> Any:
