@@ -50,6 +50,15 @@ def rearranged(root: Path) -> DetectionFiles:
     return VOCDetection(root=str(root))
 
 
+def apart(root: Path) -> DetectionFiles:
+    """Images and XML files in folders of their own, under a folder of a split."""
+    data = rearranged(root / "train")
+    (root / "train" / "JPEGImages").rename(root / "train" / "images")
+    (root / "train" / "Annotations").rename(root / "train" / "annotations")
+    data.root = root
+    return data
+
+
 def exported(root: Path) -> DetectionFiles:
     """A folder a split, with a JSON file in each."""
     boxes_on_disk.images(root / "train")
@@ -60,7 +69,6 @@ def exported(root: Path) -> DetectionFiles:
 def named(root: Path) -> DetectionFiles:
     boxes_on_disk.images(root / "pictures")
     (root / "a.json").write_text(json.dumps(boxes_on_disk.coco_of()))
-    (root / "pictures").rename(root / "images")
     return COCODetection(root=str(root), train_annotations="a.json")
 
 
@@ -85,6 +93,7 @@ def sides(root: Path) -> DetectionFiles:
 FORMATS = {
     "VOC beside each other": lambda root: VOCDetection(root=str(boxes_on_disk.voc(root))),
     "VOC with lists": rearranged,
+    "VOC apart": apart,
     "COCO": lambda root: COCODetection(root=str(boxes_on_disk.coco(root))),
     "COCO exported": exported,
     "COCO named": named,

@@ -157,7 +157,7 @@ def test_boxes_that_reach_out_are_clipped(tmp_path, caplog):
     assert judge(data.read()).splits["train"][-1].boxes.tolist() == [[35.5, 20, 40, 30], [0, 2, 9, 30]]
     data.facts()
     (record,) = caplog.records
-    assert "clipped 1 boxes that reach out of their images by more than a pixel" in record.getMessage()
+    assert "clipped to their images 1 of the boxes" in record.getMessage()
     assert f"most {tmp_path}/19.xml:9 by 15 pixels" in record.getMessage()
 
 

@@ -241,7 +241,7 @@ def leave_out(judged: Judged, on_bad_sample: Literal["error", "skip"]) -> None:
     if judged.clipped:
         place, most = max(judged.clipped, key=lambda clipped: clipped[1])
         log.warning(
-            "clipped %d boxes that reach out of their images by more than a pixel, most %s by %g pixels",
+            "clipped to their images %d of the boxes, which reach out by more than a pixel, most %s by %g pixels",
             *(len(judged.clipped), place, round(most, 1)),
         )
     if not judged.bad:

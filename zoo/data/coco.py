@@ -13,7 +13,7 @@ from typing import Any
 from zoo.data.annotations import Found, Object, Picture
 from zoo.data.base import BadSample
 from zoo.data.detection_files import DetectionFiles
-from zoo.data.image_scan import SPLIT_FOLDERS
+from zoo.data.image_scan import SPLIT_FOLDERS, SUFFIXES, files_below
 from zoo.errors import DataError
 
 _EXPORTED = "_annotations.coco.json"  # in a folder a split, as annotation tools write it
@@ -24,8 +24,8 @@ class COCODetection(DetectionFiles):
     """Images and JSON files of COCO, in any of the usual places.
 
     These are `annotations/instances_train*.json` and likewise for val and test, `train/_annotations.coco.json` beside
-    the images of a split, or one JSON file in the root. Images are looked for beside the file and in the folders that
-    go by the name of the split, of `images`, or of both. Crowds are ignored.
+    the images of a split, or one JSON file in the root. Images are looked for beside the file, in the folders that go
+    by the name of the split, of `images` or of both, and then anywhere. Crowds are ignored.
 
     Args:
         root: the folder; `~` stands for the home folder.
@@ -190,7 +190,10 @@ class _Annotations:
         spelled = [word for word, meaning in SPLIT_FOLDERS.items() if meaning == split]
         places = [self.path.parent, root, *(root / word for word in (own, *spelled)), root / "images"]
         places += [root / "images" / word for word in (own, *spelled)]
-        return next((place for place in places if (place / name).is_file()), root)
+        found = next((place for place in places if (place / name).is_file()), None)
+        if found is None:
+            found = next((file.parent for file in files_below(root, SUFFIXES) if file.name == name), root)
+        return found
 
 
 def _without_outline(entry: dict[str, Any]) -> dict[str, Any]:

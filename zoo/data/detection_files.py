@@ -8,7 +8,7 @@ from typing import Any
 from zoo.data.annotations import Found, Picture, Sample, judge, leave_out
 from zoo.data.base import BadSample, Split, Watch, unwatched
 from zoo.data.detection import DetectionData
-from zoo.data.image_scan import SUFFIXES
+from zoo.data.image_scan import SPLIT_FOLDERS, SUFFIXES
 from zoo.errors import DataError, OptionError
 
 
@@ -102,3 +102,21 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     except OSError as error:
         raise DataError(str(folder), f"cannot be listed ({error.strerror})", "make it readable") from error
     return {path.stem: path for path in files if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")}
+
+
+def lines_of(path: Path) -> list[str]:
+    """Returns the lines of a text file without the blanks around them.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return [line.strip() for line in path.read_text(errors="replace").splitlines()]
+    except OSError as error:
+        raise DataError(str(path), f"cannot be read ({error.strerror})", "make it readable") from error
+
+
+def folders_of_splits(root: Path) -> dict[str, Path]:
+    """Returns the folders that are named like splits."""
+    folders = {split: root / name for name, split in SPLIT_FOLDERS.items() if (root / name).is_dir()}
+    return {split: folders[split] for split in ("train", "val", "test") if split in folders}

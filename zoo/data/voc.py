@@ -11,8 +11,7 @@ from typing import Any
 from xml.parsers import expat
 
 from zoo.data.annotations import Found, Object, Picture
-from zoo.data.detection_files import DetectionFiles, images_by_stem, names_found
-from zoo.data.image_scan import SPLIT_FOLDERS
+from zoo.data.detection_files import DetectionFiles, folders_of_splits, images_by_stem, lines_of, names_found
 from zoo.errors import DataError
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -20,11 +19,11 @@ _LISTS = {"train": ("train", "trainval"), "val": ("val",), "test": ("test",)}
 
 
 class VOCDetection(DetectionFiles):
-    """Images and XML files in the folders JPEGImages, Annotations and ImageSets/Main, or beside each other.
+    """Images and XML files in the folders JPEGImages (or images) and Annotations, or beside each other.
 
-    Where they lie beside each other, that may be in folders train, val and test. Lists of splits are those of
-    ImageSets/Main; without them all images are training images. Objects that are marked as difficult are ignored.
-    Images without an XML file are passed over.
+    Either may be so in each of the folders train, val and test. Where there are none, splits are those that the lists
+    of ImageSets/Main say; without lists all images are training images. Objects that are marked as difficult are
+    ignored, and images without an XML file passed over.
 
     Args:
         root: the folder; `~` stands for the home folder.
@@ -38,49 +37,48 @@ class VOCDetection(DetectionFiles):
     def read(self) -> Found:
         """Reads the XML files of each split."""
         root = self.folder
-        if (root / "Annotations").is_dir():
-            splits = _of_challenge(root)
+        folders = folders_of_splits(root)
+        if folders and _annotations(root) is None:
+            splits = {split: _of_all(folder) for split, folder in folders.items()}
         else:
-            folders = {SPLIT_FOLDERS[path.name]: path for path in sorted(root.iterdir()) if path.name in SPLIT_FOLDERS}
-            splits = {split: _of_folder(path, path) for split, path in (folders or {"train": root}).items()}
+            splits = _of_lists(root) or {"train": _of_all(root)}
         if not any(splits.values()):
             remedy = "set data.root to a folder with JPEGImages and Annotations, or with images and XML files"
             raise DataError(str(root), "no XML file of annotations", remedy)
         return Found(self.classes or names_found(splits), {split: found for split, found in splits.items() if found})
 
 
-def _of_challenge(root: Path) -> dict[str, list[Picture]]:
-    folder, lists = root / "Annotations", root / "ImageSets" / "Main"
-    images = next((root / name for name in ("JPEGImages", "images", "Images") if (root / name).is_dir()), folder)
-    listed = {
-        split: next((file for name in names if (file := lists / f"{name}.txt").is_file()), None)
-        for split, names in _LISTS.items()
-    }
-    if not any(listed.values()):
-        return {"train": _of_folder(folder, images)}
-    found = images_by_stem(images)
-    return {split: _of_list(file, folder, found) for split, file in listed.items() if file is not None}
+def _annotations(root: Path) -> Path | None:
+    """Returns the folder of XML files, where it is one of its own."""
+    return next((root / name for name in ("Annotations", "annotations") if (root / name).is_dir()), None)
 
 
-def _of_list(file: Path, folder: Path, images: dict[str, Path]) -> list[Picture]:
-    """Returns the pictures that a list names, one a line."""
-    pictures = []
-    for line, text in enumerate(file.read_text(errors="replace").splitlines(), 1):
-        if not text.strip():
+def _images(root: Path) -> dict[str, Path]:
+    """Returns the images by their names without suffix: from a folder of their own, or beside the XML files."""
+    folders = [root / name for name in ("JPEGImages", "images", "Images")]
+    return images_by_stem(next((folder for folder in folders if folder.is_dir()), _annotations(root) or root))
+
+
+def _of_lists(root: Path) -> dict[str, list[Picture]]:
+    """Returns the pictures that lists of ImageSets/Main name, one a line; nothing where there are no lists."""
+    lists, splits, found = root / "ImageSets" / "Main", dict[str, list[Picture]](), _images(root)
+    folder = _annotations(root) or root
+    for split, names in _LISTS.items():
+        file = next((file for name in names if (file := lists / f"{name}.txt").is_file()), None)
+        if file is None:
             continue
-        name = text.split()[0]
-        path = folder / f"{name}.xml"
-        if path.is_file():
-            pictures.append(read_xml(path, images))
-        else:
-            pictures.append(Picture(images.get(name, path), place=f"{file}:{line}", fault=f"{path} is missing"))
-    return pictures
+        splits[split] = []
+        for line, name in ((line, text.split()[0]) for line, text in enumerate(lines_of(file), 1) if text):
+            path = folder / f"{name}.xml"
+            missing = Picture(path, place=f"{file}:{line}", fault=f"{path} is missing")
+            splits[split].append(read_xml(path, found) if path.is_file() else missing)
+    return splits
 
 
-def _of_folder(folder: Path, images: Path) -> list[Picture]:
+def _of_all(root: Path) -> list[Picture]:
     """Returns the pictures of all XML files in a folder."""
-    found = images_by_stem(images)
-    return [read_xml(path, found) for path in sorted(folder.glob("*.xml")) if not path.name.startswith(".")]
+    files, found = sorted((_annotations(root) or root).glob("*.xml")), _images(root)
+    return [read_xml(path, found) for path in files if not path.name.startswith(".")]
 
 
 def read_xml(path: Path, images: dict[str, Path]) -> Picture:

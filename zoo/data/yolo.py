@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from zoo.data.annotations import Found, Object, Picture
-from zoo.data.detection_files import DetectionFiles
+from zoo.data.detection_files import DetectionFiles, lines_of
 from zoo.data.image_scan import SPLIT_FOLDERS, SUFFIXES, files_below
 from zoo.errors import DataError
 
@@ -105,7 +105,7 @@ def _at(path: Path, base: Path, place: str) -> list[Path]:
         raise DataError(str(path), f"names {place}, which is not there", "correct the path")
     if found.is_dir():
         return files_below(found, SUFFIXES)
-    names = [line.strip() for line in found.read_text(errors="replace").splitlines() if line.strip()]
+    names = [line for line in lines_of(found) if line]
     near = base if names and (base / names[0]).is_file() else found.parent
     return [near / name for name in names]
 
@@ -126,7 +126,7 @@ def _names(root: Path) -> list[str]:
     """Returns the classes by the file that lists them, a line a class; none where there is no such file."""
     files = [folder / name for folder in (root, root / "labels") for name in _NAMES]
     file = next((file for file in files if file.is_file()), None)
-    return [line.strip() for line in file.read_text(errors="replace").splitlines() if line.strip()] if file else []
+    return [line for line in lines_of(file) if line] if file else []
 
 
 def _labels_of(image: Path) -> Path:
