@@ -90,6 +90,7 @@ BAD_OBJECTS = {
     "image nowhere": (coco_entry("annotations", image_id=5), f"{SECOND}: its image_id 5 is that of no"),
     "three numbers": (coco_entry("annotations", bbox=[1, 2, 3]), f"{SECOND}: its bbox is [1, 2, 3]"),
     "negative side": (coco_entry("annotations", bbox=[9, 2, -3, 5]), f"{SECOND}: box 9 2 6 7 has no"),
+    "enormous": (coco_entry("annotations", bbox=[1, 2, 3, 10**400]), f"{SECOND}: its bbox is [1, 2, 3, 10000"),
     "class too high": (yolo_line("2 0.5 0.5 0.1 0.1"), "labels/00.txt:2: class 2, but the 2 classes are 0 to 1"),
     "class of a half": (yolo_line("0.5 0.5 0.5 0.1 0.1"), "labels/00.txt:2: class 0.5 is no whole number from 0 on"),
     "pixels": (yolo_line("1 15 12 9 9"), "labels/00.txt:2: box 420 225 780 495 lies outside the image"),
@@ -107,6 +108,7 @@ BAD_PICTURES = {
     "empty": (lambda root: voc_with(root, ""), "19.xml:1: is no XML (no element found)"),
     "entities": (lambda root: voc_with(root, ENTITIES), "19.xml:1: declares entities, which no annotation needs"),
     "other size": (lambda root: voc_with(root, xml([], size=(64, 48))), "19.xml: {}/19.png has 40x30 pixels, but 64"),
+    "other XML": (lambda root: voc_with(root, "<svg/>"), "19.xml:1: is no annotation of Pascal VOC, but svg"),
     "file nowhere": (coco_entry("images", file_name="x.jpg"), f"{COCO} image 101: the image {{}}/images/train/x.jpg"),
 }
 BAD = BAD_OBJECTS | BAD_PICTURES

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from zoo.data.base import BadSample
+from zoo.data.csv_file import shown
 from zoo.data.decode import MOST_BAD, UNREADABLE, opened, orientation_of, reason, turned, upright_size
 from zoo.data.image_scan import check_file
 from zoo.errors import DataError
@@ -199,7 +200,7 @@ def _usable(
         box = written if fault else raster.to_pixels(written)
         problem = fault or _problem(box, width, height)
         if not problem and name not in numbers:
-            problem = f"class {name} is none of {', '.join(numbers) or 'none'}"
+            problem = f"class {shown(name)} is none of {', '.join(numbers)}"
         if problem:
             judged.bad_objects.append(BadSample(place, problem))
             continue

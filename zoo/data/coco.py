@@ -12,6 +12,7 @@ from typing import Any
 
 from zoo.data.annotations import Found, Object, Picture
 from zoo.data.base import BadSample
+from zoo.data.csv_file import shown
 from zoo.data.detection_files import DetectionFiles
 from zoo.data.image_scan import SPLIT_FOLDERS, SUFFIXES, files_below
 from zoo.errors import DataError
@@ -125,8 +126,9 @@ class _Annotations:
             document = json.loads(text, object_hook=_without_outline)
         except json.JSONDecodeError as error:
             raise DataError(f"{path}:{error.lineno}", f"is no JSON ({error.msg})", "export it anew") from error
-        except RecursionError as error:
-            raise DataError(str(path), "is nested too deeply", "export it anew") from error
+        except (RecursionError, ValueError) as error:  # Python takes no integer of thousands of digits
+            problem = "is nested too deeply" if isinstance(error, RecursionError) else f"is no JSON ({error})"
+            raise DataError(str(path), problem, "export it anew") from error
         for name in _LISTS:
             if not isinstance(document, dict) or not isinstance(document.get(name), list):
                 raise DataError(str(path), f"has no list of {name}", "give a JSON file of COCO's instances")
@@ -134,7 +136,9 @@ class _Annotations:
         for entry in document["categories"]:
             number, name = _get(entry, "id"), _get(entry, "name")
             if not isinstance(number, int) or not isinstance(name, str) or number in categories:
-                raise DataError(str(path), f"category {entry} has no id of its own or no name", "correct it")
+                raise DataError(
+                    str(path), f"category {shown(str(entry))} has no id of its own or no name", "correct it"
+                )
             categories[number] = name
         above = {_get(entry, "supercategory") for entry in document["categories"]}
         # Some tools list what is above the categories as a category, too.
@@ -178,9 +182,10 @@ class _Annotations:
         category, box = entry.get("category_id"), entry.get("bbox")
         if category not in self.categories:
             return Object(place, fault=f"its category_id {category} is that of no category")
-        if not isinstance(box, list) or len(box) != 4 or not all(isinstance(side, int | float) for side in box):
-            return Object(place, fault=f"its bbox is {box}, not four numbers")
-        x, y, width, height = map(float, box)
+        try:
+            x, y, width, height = map(float, box)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            return Object(place, fault=f"its bbox is {shown(str(box))}, not four numbers")
         return Object(place, self.categories[category], (x, y, x + width, y + height), bool(entry.get("iscrowd")))
 
     def _folder(self, root: Path, split: str) -> Path:

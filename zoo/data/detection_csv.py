@@ -7,7 +7,7 @@ from typing import Any
 from zoo.data.annotations import Corners, Found, Object, Picture
 from zoo.data.base import BadSample
 from zoo.data.csv_file import check_delimiter, check_header, find_delimiter, is_number, read_text, records, shown
-from zoo.data.detection_files import DetectionFiles, names_found
+from zoo.data.detection_files import DetectionFiles, images_by_stem, names_found
 from zoo.data.image_scan import SPLIT_FOLDERS
 from zoo.errors import DataError, OptionError
 
@@ -92,6 +92,7 @@ class DetectionCSV(DetectionFiles):
         names = check_header(path, next(rows))
         columns = self._columns(path, names)
         objects: dict[str, list[Object]] = {}
+        by_stem = images_by_stem(folder)  # some files name images without their suffix
         for line, cells, fault, _ in rows:
             place = f"{path} row {line}"
             problem = fault or (f"has {len(cells)} cells, the header {len(names)}" if len(cells) != len(names) else "")
@@ -102,7 +103,8 @@ class DetectionCSV(DetectionFiles):
                 continue
             if cell["image"] not in objects:
                 objects[cell["image"]] = []
-                picture = Picture(folder / cell["image"], objects[cell["image"]], place)
+                image = folder / cell["image"]
+                picture = Picture(by_stem.get(image.name, image), objects[cell["image"]], place)
                 of = SPLIT_FOLDERS[cell["split"].lower()] if cell.get("split") else split
                 found.splits.setdefault(of, []).append(picture)
             objects[cell["image"]] += _objects(place, cell)

@@ -27,6 +27,8 @@ class DetectionFiles(DetectionData):
     def __init__(self, *, root: str | None, classes: Sequence[str] | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.root, self.classes = None if root is None else Path(root).expanduser(), classes
+        if classes is not None and len(set(classes)) < len(classes):
+            raise OptionError("data.classes", "a name is given twice", "give each class a name of its own")
 
     @abstractmethod
     def read(self) -> Found:

@@ -11,6 +11,7 @@ from typing import Any
 from xml.parsers import expat
 
 from zoo.data.annotations import Found, Object, Picture
+from zoo.data.csv_file import shown
 from zoo.data.detection_files import DetectionFiles, folders_of_splits, images_by_stem, lines_of, names_found
 from zoo.errors import DataError
 
@@ -142,6 +143,8 @@ class _Reader:
         raise ValueError("declares entities, which no annotation needs")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if not self._open and name != "annotation":
+            raise ValueError(f"is no annotation of Pascal VOC, but {shown(name)}")
         self._open.append(name)
         if self._open[1:] == ["object"]:
             self._line, self.texts = self._parser.CurrentLineNumber, self._without_object()
@@ -161,14 +164,15 @@ class _Reader:
     def _object(self) -> Object:
         """Returns the object that has just been read."""
         place, texts = f"{self.path}:{self._line}", {name[7:]: text for name, text in self.texts.items()}
-        name, corners = texts.get("name", ""), [texts.get(f"bndbox/{corner}", "") for corner in _CORNERS]
+        name = " ".join(texts.get("name", "").split())
+        corners = {corner: texts.get(f"bndbox/{corner}", "") for corner in _CORNERS}
         if not name:
             return Object(place, fault="object without a name")
         try:
-            x1, y1, x2, y2 = map(float, corners)
+            x1, y1, x2, y2 = map(float, corners.values())
         except ValueError:
-            wrong = next(text for text in zip(_CORNERS, corners, strict=True) if not _is_number(text[1]))
-            return Object(place, name, fault=f"{wrong[0]} is no number ({wrong[1]})" if wrong[1] else f"no {wrong[0]}")
+            wrong, text = next((corner, text) for corner, text in corners.items() if not _is_number(text))
+            return Object(place, name, fault=f"{wrong} is no number ({shown(text)})" if text else f"no {wrong}")
         return Object(place, name, (x1, y1, x2, y2), ignored=texts.get("difficult") in ("1", "true", "True"))
 
 

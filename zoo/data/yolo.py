@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from zoo.data.annotations import Found, Object, Picture
+from zoo.data.csv_file import shown
 from zoo.data.detection_files import DetectionFiles, lines_of
 from zoo.data.image_scan import SPLIT_FOLDERS, SUFFIXES, files_below
 from zoo.errors import DataError
@@ -152,7 +153,7 @@ def _object(place: str, cells: Sequence[str], names: Sequence[str]) -> Object:
     try:
         number, *values = map(float, cells)
     except ValueError:
-        return Object(place, fault=f"holds something else than numbers ({' '.join(cells)[:60]})")
+        return Object(place, fault=f"holds something else than numbers ({shown(' '.join(cells))})")
     if not number.is_integer() or number < 0:
         return Object(place, fault=f"class {cells[0]} is no whole number from 0 on")
     if names and number >= len(names):
