@@ -119,6 +119,12 @@ def test_random_boxes_keep_within_the_image_and_the_share_asked():
         assert (right - left) * (bottom - top) >= 0.3 * 60 * 20 - 1e-6 or (right - left, bottom - top) == (20, 20)
 
 
+@pytest.mark.parametrize("size", [(58, 64), (64, 58), (64, 64)])
+def test_a_box_that_rounding_leads_over_the_edge_is_decoded(size):
+    box = centre_box(*size, (224, 224), 1.0)
+    assert decode(Image.new("RGB", size), box, (224, 224), 3).shape == (3, 224, 224)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_photographs_are_turned_upright(tmp_path, orientation):
     draw(tmp_path / "plain.png", 0)

@@ -180,7 +180,8 @@ def decode(image: Image.Image, box: Box, size: Sequence[int], in_channels: int) 
     orientation = orientation_of(image)
     image = turned_upright(to_mode(image, mode), orientation)
     ratio_x, ratio_y = image.width / width, image.height / height
-    box = (box[0] * ratio_x, box[1] * ratio_y, min(box[2] * ratio_x, image.width), min(box[3] * ratio_y, image.height))
+    left, top = max(box[0] * ratio_x, 0.0), max(box[1] * ratio_y, 0.0)  # rounding may lead over the edge
+    box = (left, top, min(box[2] * ratio_x, image.width), min(box[3] * ratio_y, image.height))
     image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
     pixels = np.array(image)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if in_channels == 3 else pixels[None]
