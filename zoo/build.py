@@ -291,7 +291,8 @@ def _weigh_classes(cfg: DictConfig, data: DataModule) -> None:
         OptionError: the data have no classes to count, or the number of weights is not theirs.
     """
     where = "task.criterion.class_weights"
-    weights, classes = OmegaConf.select(cfg, where), cfg.data.get("num_classes")
+    weights = OmegaConf.select(cfg, where)
+    classes = cfg.data.get("num_classes") or cfg.data.get("num_mask_classes")
     if weights == "balanced":
         if not isinstance(data, LabelledData) or not classes:
             raise OptionError(where, "the data have no samples of classes to count", "give one weight for each class")

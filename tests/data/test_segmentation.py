@@ -86,3 +86,10 @@ def test_classes_are_aligned_by_name_and_unknown_ones_refused():
     assert (data.prepare_batch(batch, train=False)["target"][:, 0] == NO_TARGET).all()
     with pytest.raises(DataError, match="classes 9 are not among the checkpoint's"):
         digits().align_classes(["background", *"012345678"])
+
+
+def test_the_pixels_of_each_class_are_counted():
+    data = digits()
+    masks = data.canvases["train"].masks
+    assert data.class_counts() == masks.flatten().int().bincount(minlength=11).tolist()
+    assert sum(data.class_counts()) == masks.numel()

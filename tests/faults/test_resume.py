@@ -46,6 +46,7 @@ OTHER_DATA = {
     "boxes": lambda folder: BOXES,
     "language": lambda folder: [*text_run.options(text_run.write_text(folder)), *LANGUAGE],
     "pairs": lambda folder: [*pairs.options(pairs.write_tsv(folder / "pairs.tsv", pairs.samples(132))), *PAIRS],
+    "segmentation": lambda folder: SEGMENTATION,
     "series": lambda folder: [f"data.path={series.write(folder / 'series.csv')}", *SERIES],
     "sounds": lambda folder: SOUNDS,
     "strings": lambda folder: STRINGS,
@@ -80,6 +81,14 @@ SOUNDS = [
     *("data.clip_seconds=0.15", "data.batch_size=16", "data.eval_batch_size=3", "data.val_fraction=0.075"),
     *("data.augment.speed=0.1", "data.augment.shift=0.1", "data.augment.gain=6", "data.augment.noise=0.5"),
     *("data.augment.time_mask=0.1", "data.augment.frequency_mask=0.1", "model.tau=0.25", "callbacks=ema"),
+    *("trainer=cpu", "trainer.max_epochs=3", "checkpoint.every_n_steps=1", "trainer.log_every_n_steps=1"),
+    *("logger.tensorboard=null", "callbacks.model_graph=null", "callbacks.augmented_images=null"),
+]
+SEGMENTATION = [
+    *("data=digits_segmentation", "data.source.num_train=114", "data.source.num_val=9", "data.source.num_test=4"),
+    *("data.image_size=24", "data.source.most_digits=1", "data.source.largest=20", "data.batch_size=16"),
+    *("data.eval_batch_size=3", "data.augment.flip=0.5", "data.augment.rotate=20", "data.augment.brightness=0.3"),
+    *("model.depth=2", "model.width=4", "model.dropout=0.3", "task.criterion.dice=0.5", "callbacks=ema"),
     *("trainer=cpu", "trainer.max_epochs=3", "checkpoint.every_n_steps=1", "trainer.log_every_n_steps=1"),
     *("logger.tensorboard=null", "callbacks.model_graph=null", "callbacks.augmented_images=null"),
 ]

@@ -38,3 +38,10 @@ def test_shifted_views_are_averaged_as_probabilities() -> None:
 def test_an_unknown_view_is_refused() -> None:
     with pytest.raises(Exception, match="rotate"):
         TestTimeAugmentation(LeftHalf(), views=["rotate"])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("views", [["flip"], ["shift"], ["flip", "shift"]])
+def test_the_pixels_of_a_segmentation_are_put_back_where_they_were(views):
+    logits = torch.randn(2, 3, 16, 16)
+    inner = TestTimeAugmentation(nn.Identity(), views=views)(logits)[..., 2:-2, 2:-2]
+    torch.testing.assert_close(inner, logits.log_softmax(1)[..., 2:-2, 2:-2])

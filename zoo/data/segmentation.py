@@ -13,6 +13,7 @@ from zoo.data.images import NormalizedImages
 from zoo.data.mask_augment import NO_CLASS, MaskAugment
 from zoo.data.mask_files import MaskFiles
 from zoo.data.mask_scan import Pair
+from zoo.data.order import SequentialOrder
 from zoo.errors import DataError
 from zoo.ranges import PositiveInt
 
@@ -47,6 +48,13 @@ class SegmentationData(NormalizedImages):
     def found_facts(self) -> dict[str, Any]:
         """Returns the number of classes and the preprocessing."""
         return {"num_mask_classes": len(self.class_names), **self.preprocessing()}
+
+    def class_counts(self) -> list[int]:
+        """Returns how many pixels of the training split each class has."""
+        counts = torch.zeros(NO_CLASS + 1, dtype=torch.long)
+        for batch in self.loader("train", SequentialOrder(self.sizes["train"]), self.eval_batch_size, train=False):
+            counts += batch["target"].flatten().cpu().int().bincount(minlength=NO_CLASS + 1)
+        return counts[: len(self.class_names)].tolist()
 
     def align_classes(self, class_names: Sequence[str]) -> None:
         """Renumbers the targets by name, so that a model trained on other data can be evaluated on these.

@@ -15,7 +15,12 @@ from torch.nn import functional
 from zoo.ranges import NonNegativeFloat, Probability
 
 
-def _as_tensor(class_weights: Sequence[float] | Literal["balanced"] | None) -> Tensor | None:
+def as_tensor(class_weights: Sequence[float] | Literal["balanced"] | None) -> Tensor | None:
+    """Returns weights of classes as a tensor.
+
+    Raises:
+        ValueError: they were left to data that the loss does not see.
+    """
     if isinstance(class_weights, str):
         raise ValueError(
             "class_weights balanced: the samples of each class are not known here; give one weight a class"
@@ -36,7 +41,7 @@ class CrossEntropy(nn.CrossEntropyLoss):
     def __init__(
         self, *, label_smoothing: Probability = 0.0, class_weights: Sequence[float] | Literal["balanced"] | None = None
     ) -> None:
-        super().__init__(weight=_as_tensor(class_weights), label_smoothing=label_smoothing)
+        super().__init__(weight=as_tensor(class_weights), label_smoothing=label_smoothing)
 
 
 class PerClassLoss(nn.Module):
@@ -54,7 +59,7 @@ class PerClassLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
-        self.register_buffer("weight", _as_tensor(class_weights))
+        self.register_buffer("weight", as_tensor(class_weights))
 
     def terms(self, logits: Float[Tensor, "B K"], probabilities: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """Give the term of each class, from logits and target probabilities."""

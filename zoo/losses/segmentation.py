@@ -6,6 +6,7 @@ Segmentation", 2016, arXiv:1606.04797, for the soft Dice coefficient, here the m
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zoo.batch import NO_TARGET
+from zoo.losses.classification import as_tensor
 from zoo.ranges import NonNegativeFloat, Probability
 
 
@@ -26,7 +28,8 @@ class SegmentationLoss(nn.Module):
         dice: weight of the Dice loss beside cross-entropy, good where some classes are small; 0 for none.
         gamma: how strongly what is already classified well is looked away from; 0 is cross-entropy.
         label_smoothing: share of the target spread evenly over the classes.
-        class_weights: one weight a class, or None for equal weights.
+        class_weights: one weight a class; "balanced" becomes one by its share of the training pixels; None for equal
+            weights.
     """
 
     weight: Tensor | None
@@ -37,12 +40,11 @@ class SegmentationLoss(nn.Module):
         dice: NonNegativeFloat = 0.0,
         gamma: NonNegativeFloat = 0.0,
         label_smoothing: Probability = 0.0,
-        class_weights: Sequence[float] | None = None,
+        class_weights: Sequence[float] | Literal["balanced"] | None = None,
     ) -> None:
         super().__init__()
         self.dice, self.gamma, self.label_smoothing = dice, gamma, label_smoothing
-        weight = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", as_tensor(class_weights))
 
     def forward(self, logits: Float[Tensor, "B K H W"], target: Int64[Tensor, "B H W"]) -> Float[Tensor, ""]:
         """Compute the loss, in float32 or better.

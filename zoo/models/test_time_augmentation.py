@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean opinion of a classifier over several views of an image.
+"""Test-time augmentation: the mean opinion of a classifier, of images or of their pixels, over views of an image.
 
 Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks (2012), section 4.1,
 with flips and small shifts in place of ten crops.
@@ -19,7 +19,7 @@ class TestTimeAugmentation(nn.Module):
     """Averages a classifier's probabilities over views of its input.
 
     Args:
-        model: takes (B, C, H, W), gives logits (B, K).
+        model: takes (B, C, H, W), gives logits (B, K), or (B, K, H, W) whose pixels are put back where they were.
         views: `flip` adds the mirrored image, `shift` the image moved by a sixteenth to each side.
     """
 
@@ -32,17 +32,24 @@ class TestTimeAugmentation(nn.Module):
             raise ValueError(f"view {', '.join(sorted(unknown))}: unknown; choose among flip and shift")
         self.model, self.views = model, tuple(views)
 
-    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K *pixels"]:
         """Returns the logarithm of the mean probabilities, which serve as logits."""
-        views = [images]
+        moves = [(0, 0)]
         if "shift" in self.views:
             height, width = (max(1, round(side * SHIFT)) for side in images.shape[-2:])
-            moves = ((height, 0), (-height, 0), (0, width), (0, -width))
-            views += [_shifted(images, down, right) for down, right in moves]
-        if "flip" in self.views:
-            views += [view.flip(-1) for view in views]
-        probabilities = torch.stack([self.model(view).float().softmax(-1) for view in views])  # (V, B, K)
-        return probabilities.mean(0).clamp_min(torch.finfo(torch.float32).tiny).log()
+            moves += [(height, 0), (-height, 0), (0, width), (0, -width)]
+        flips = (False, True) if "flip" in self.views else (False,)
+        opinions = [self._opinion(images, *move, flip=flip) for flip in flips for move in moves]
+        return torch.stack(opinions).mean(0).clamp_min(torch.finfo(torch.float32).tiny).log()
+
+    def _opinion(self, images: Tensor, down: int, right: int, *, flip: bool) -> Tensor:
+        """Returns the probabilities of one view."""
+        view = _shifted(images, down, right) if down or right else images
+        probabilities: Tensor = self.model(view.flip(-1) if flip else view).float().softmax(1)
+        if probabilities.ndim == 2:
+            return probabilities
+        probabilities = probabilities.flip(-1) if flip else probabilities
+        return _shifted(probabilities, -down, -right) if down or right else probabilities
 
 
 def _shifted(images: Tensor, down: int, right: int) -> Tensor:
