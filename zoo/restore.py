@@ -24,6 +24,8 @@ EVALUATION = {
 }
 DECODING = ("decoder", "beam_width")  # options of a task that an evaluation may choose anew
 
+_CLASSES = {"num_classes", "num_mask_classes"}  # facts, of which data have one or none
+
 
 @dataclass
 class Restored:
@@ -77,8 +79,13 @@ def _config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
         source["data_dir"] = cfg.paths.data_dir or saved["config"]["paths"]["data_dir"]
     if "evaluation_only" in data:  # of a folder or a file that was not trained on, every sample is judged
         data["evaluation_only"] = _origin(data) != _origin(saved["config"]["data"])
+    if (kind := _CLASSES & saved["config"]["data"].keys()) != _CLASSES & data.keys():
+        named = "of pixels" if "num_mask_classes" in kind else "of whole samples" if kind else "of none"
+        raise OptionError(
+            "data", f"the checkpoint names classes {named}, but these data have others", "give data of its kind"
+        )
     # Facts are found anew, but the network sees what it was trained on.
-    anew = {name: None for name in ("num_classes", "num_mask_classes") if name in data}
+    anew = dict.fromkeys(kind)
     run_cfg.data = {**data, **anew, **saved["preprocessing"]}
     with open_dict(run_cfg):
         device = {key: run_cfg.trainer[key] for key in ("_target_", "precision")} | EVALUATION

@@ -7,6 +7,7 @@ import torch
 
 from zoo.config.check import OptionErrors
 from zoo.config.entry import compose
+from zoo.errors import OptionError
 from zoo.losses.segmentation import SegmentationLoss
 from zoo.models.segmentation.unet import UNet
 from zoo.run import evaluate, train
@@ -34,6 +35,8 @@ def test_it_learns_a_batch_by_heart_and_is_judged_alike_by_its_checkpoint(tmp_pa
     judged = evaluate(compose([f"ckpt={tmp_path}", "trainer.accelerator=cpu"], "evaluate"))
     for name in ("loss", "mean_iou", "pixel_accuracy", "mean_dice"):
         assert judged[f"test/{name}"] == pytest.approx(metrics[f"test/{name}"], abs=1e-5)
+    with pytest.raises(OptionError, match="the checkpoint names classes of pixels, but these data have others"):
+        evaluate(compose([f"ckpt={tmp_path}", "data=digits"], "evaluate"))
 
 
 def test_a_classifier_of_images_is_refused_in_words():

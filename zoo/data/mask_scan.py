@@ -30,7 +30,7 @@ IMAGES, MASKS = "images", "masks"
 _GREY = {"1", "L", "P", "I", "I;16", "I;16B", "I;16L"}
 _FEW = 64  # pairs that are looked at without starting workers
 _AT_ONCE = 8
-_MOST_NAMED = 5
+_MOST_NAMED = 3
 
 
 class Pair(NamedTuple):
