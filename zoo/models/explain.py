@@ -60,11 +60,13 @@ def explain(
         The explanation; None of a model that has neither a map of features nor attention to all places.
     """
     model = getattr(model, "_orig_mod", model)
-    with torch.inference_mode(False), torch.enable_grad(), _in_evaluation(model):
+    # cuDNN's recurrent layers have no gradient in evaluation.
+    no_cudnn = torch.backends.cudnn.flags(enabled=False)
+    with torch.inference_mode(False), torch.enable_grad(), no_cudnn, _in_evaluation(model):
         like = next(model.parameters())
         images = images.detach().clone().to(like.device, like.dtype)
-        # A gradient for the images is one for the features, too, where all weights are frozen.
-        seen = _watch(model, images.requires_grad_())
+        # A gradient for the images is one for the features, too, where all weights are frozen; a copy may be worked on.
+        seen = _watch(model, images.requires_grad_().clone())
         if (heat := _rollout(seen.attention, seen.grid)) is not None:
             return Explanation(_enlarged(heat, images), "Attention rollout")
         if seen.features is None or not seen.features.requires_grad:
