@@ -11,6 +11,7 @@ from zoo.callbacks.mask_pictures import class_colours, comparison, overlay
 from zoo.callbacks.predicted_masks import Masks
 from zoo.callbacks.segmentation_report import markdown, per_class
 from zoo.config.entry import compose
+from zoo.data.mask_scan import read_mask
 from zoo.run import train
 
 NAMES = ["background", "cat", "dog|wolf"]
@@ -43,12 +44,15 @@ def test_images_truth_and_predictions_stand_side_by_side():
     assert (abs(colours - 0.6 * class_colours(NAMES)[1]) <= 1).all(1).sum() > 2000
 
 
-def test_a_prediction_is_told_by_the_shares_of_its_classes():
+def test_a_prediction_is_told_by_the_shares_of_its_classes_and_a_mask(tmp_path):
     said = {"masks": torch.tensor([[0.0, 0.0], [0.0, 2.0]])}
     masks = Masks(NAMES)
     assert masks.rows(said) == [["background", "0.75"], ["dog|wolf", "0.25"]]
     assert masks.line(said) == "background 75.0 %, dog|wolf 25.0 %"
     assert masks.draw(Image.new("RGB", (200, 100)), said).width == 200
+    masks.mask((4, 6), said).save(tmp_path / "mask.png")
+    assert np.array_equal(np.unique(read_mask(tmp_path / "mask.png")), [0, 2])
+    assert read_mask(tmp_path / "mask.png").shape == (6, 4)
 
 
 def test_a_run_shows_fixed_images_and_reports_the_worst(tmp_path):

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from zoo.callbacks.captions import INK, PAPER, captioned, fitted, font
-from zoo.callbacks.mask_pictures import has_background, overlay
+from zoo.callbacks.mask_pictures import class_colours, has_background, overlay
 
 
 class Masks:
@@ -37,8 +37,7 @@ class Masks:
     def draw(self, picture: Image.Image, said: Mapping[str, Tensor]) -> Image.Image:
         """Returns the picture under the colours of the classes, with their names, over a line that has their shares."""
         picture = fitted(picture)
-        masks = Image.fromarray(said["masks"].numpy().astype(np.uint8))
-        classes = np.asarray(masks.resize(picture.size, Image.Resampling.NEAREST)).astype(np.int64)
+        classes = np.asarray(self.mask(picture.size, said)).astype(np.int64)
         coloured = Image.fromarray(overlay(np.asarray(picture), classes, self.class_names))
         draw, size = ImageDraw.Draw(coloured), max(11, round(0.03 * max(picture.size)))
         for place, _ in self._shares(said):
@@ -47,6 +46,17 @@ class Masks:
                 name = self.class_names[place]
                 draw.text(at, name, fill=PAPER, stroke_fill=INK, stroke_width=2, font=font(size), anchor="mm")
         return captioned(coloured, self.line(said))
+
+    def mask(self, size: tuple[int, int], said: Mapping[str, Tensor]) -> Image.Image:
+        """Returns the classes as indices of a palette of their colours.
+
+        Args:
+            size: width and height.
+            said: the masks, of any size.
+        """
+        mask = Image.fromarray(said["masks"].numpy().astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+        mask.putpalette(class_colours(self.class_names).flatten().tolist())
+        return mask
 
     def _shares(self, said: Mapping[str, Tensor]) -> list[tuple[int, float]]:
         """Returns the classes that were found with their shares of the pixels, the largest first."""

@@ -76,7 +76,7 @@ TELLINGS: dict[str, Callable[[Sequence[str]], Telling]] = {"probabilities": Clas
 
 
 class PredictionFiles(Callback):
-    """Writes `predictions.csv` and, under `pictures/`, images with what was found in them.
+    """Writes `predictions.csv` and, under `pictures/`, images with what was found in them; masks under `masks/`.
 
     Args:
         directory: where they are written; it exists.
@@ -125,8 +125,7 @@ class PredictionFiles(Callback):
             of_file = {name: values[row] for name, values in said.items()}
             self._rows[place] = telling.rows(of_file)
             self.lines[place] = telling.line(of_file)
-            if self.pictures is None or place < self.pictures:
-                self._draw(place, telling, of_file)
+            self._save_pictures(place, telling, of_file)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the table, with a row for each file that could not be decoded."""
@@ -146,11 +145,20 @@ class PredictionFiles(Callback):
         """Returns a file, relative to the folder."""
         return str(self.files[place].relative_to(self.root))
 
-    def _draw(self, place: int, telling: Telling, said: Mapping[str, Tensor]) -> None:
-        path = self.directory / "pictures" / self.name(place)
+    def _save_pictures(self, place: int, telling: Telling, said: Mapping[str, Tensor]) -> None:
+        is_drawn = self.pictures is None or place < self.pictures
+        picture = self.read(self.files[place]) if is_drawn or isinstance(telling, Masks) else None
+        if picture is None:
+            return
+        if is_drawn:
+            telling.draw(picture, said).save(self._path("pictures", place, ".jpg"), quality=90)
+        if isinstance(telling, Masks):
+            telling.mask(picture.size, said).save(self._path("masks", place, ".png"))
+
+    def _path(self, folder: str, place: int, suffix: str) -> Path:
+        """Returns where a picture of a file is written; its own suffix stays where it tells files apart."""
+        path = self.directory / folder / self.name(place)
         alone = self._stems[self.files[place].with_suffix("")] == 1
-        path = path.with_suffix(".jpg") if alone else path.with_name(f"{path.name}.jpg")
+        path = path.with_suffix(suffix) if alone else path.with_name(f"{path.name}{suffix}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture = self.read(self.files[place])
-        if picture is not None:
-            telling.draw(picture, said).save(path, quality=90)
+        return path
