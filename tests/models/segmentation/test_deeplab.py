@@ -53,3 +53,9 @@ def test_what_cannot_be_is_said_in_words() -> None:
         TorchvisionSegmentation(4, 3, weights="COCO")
     with pytest.raises(OptionError, match=r"data.batch_size: 1, but .*; set it to 2 or more"):
         TorchvisionSegmentation(4, 3).train()(IMAGES[:1])
+
+
+def test_published_weights_say_what_images_were_to_them() -> None:
+    for weights in (None, "DEFAULT", "IMAGENET1K_V1"):
+        found = TorchvisionSegmentation.published_preprocessing(name="deeplabv3_resnet50", weights=weights)
+        assert found == {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}

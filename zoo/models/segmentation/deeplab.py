@@ -68,6 +68,18 @@ class TorchvisionSegmentation(nn.Module):
             replace_first_convolution(network.backbone, in_channels, keep_weights=weights is not None)
         self.network = network
 
+    @staticmethod
+    def published_preprocessing(*, name: str, weights: str | None = None, **_: Any) -> dict[str, Any]:
+        """Returns what images were to the published weights: the mean and the standard deviation of each channel.
+
+        Args:
+            name: of the network.
+            weights: their name, None for the default ones.
+            _: other arguments of the class.
+        """
+        transforms = _chosen(name, weights or "DEFAULT")[1].transforms()
+        return {"mean": list(transforms.mean), "std": list(transforms.std)}
+
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"] | Float[Tensor, "2 B K H W"]:
         """Logits of the pixels; while an auxiliary head is trained, those of both heads.
 
@@ -118,15 +130,7 @@ def _build(name: str, weights: str | None, *, auxiliary: bool) -> Any:
 
 def _published(name: str, weights: str) -> tuple[str, Any]:
     """Downloads weights of a network or of its backbone, and returns torchvision's argument and its value for them."""
-    from torchvision import models
-
-    whole, backbone = models.get_model_weights(name), models.get_model_weights(name.split("_", 1)[1])
-    if weights in whole.__members__:
-        option, chosen = "weights", whole[weights]
-    elif weights in backbone.__members__:
-        option, chosen = "weights_backbone", backbone[weights]
-    else:
-        raise unknown_name(f"weights of torchvision {name}", weights, [*whole.__members__, *backbone.__members__])
+    option, chosen = _chosen(name, weights)
     path = Path(torch.hub.get_dir(), "checkpoints", chosen.url.rpartition("/")[2])
     digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
     if digits is None:
@@ -137,3 +141,15 @@ def _published(name: str, weights: str) -> tuple[str, Any]:
         remedy = f"put {path.name} into {path.parent}"
         raise ValueError(f"weights {weights} of torchvision {name} cannot be downloaded ({error}); {remedy}") from error
     return option, chosen
+
+
+def _chosen(name: str, weights: str) -> tuple[str, Any]:
+    """Returns torchvision's argument for weights, of a network or of its backbone, and its value."""
+    from torchvision import models
+
+    whole, backbone = models.get_model_weights(name), models.get_model_weights(name.split("_", 1)[1])
+    if weights in whole.__members__:
+        return "weights", whole[weights]
+    if weights in backbone.__members__:
+        return "weights_backbone", backbone[weights]
+    raise unknown_name(f"weights of torchvision {name}", weights, [*whole.__members__, *backbone.__members__])
