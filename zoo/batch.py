@@ -17,6 +17,7 @@
 - series: "input" (B, L, C), standardised, targets before covariates; "target" (B, H, N), standardised likewise.
 - sequence to sequence: "input" (B, S) and "decoder_input", "target" (B, T), int64, filled up with 0; the token that
   "target" ends with is the one that "decoder_input" begins with.
+- features: "features" (B, ...) in place of "input", what frozen layers have made of it.
 - transcription: "input" (B, 1, F, T) with "input_length" (B,) in columns, as loaded (B, T) and in samples; "target"
   (B, U), filled up with 0, with "target_length" (B,).
 """

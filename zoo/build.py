@@ -18,8 +18,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig, OmegaConf, open_dict
-from torch import nn
+from torch import Tensor, nn
 
+from zoo.batch import Batch
 from zoo.callbacks.checkpoint_io import BackgroundCheckpointIO
 from zoo.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from zoo.callbacks.hooks import NoProfiler, drop_empty_hooks
@@ -34,6 +35,7 @@ from zoo.config.resume import resume_command, save_overrides
 from zoo.config.run_directory import run_directory
 from zoo.config.secrets import public
 from zoo.data.base import DataModule
+from zoo.data.feature_data import FeatureData
 from zoo.data.labelled import LabelledData
 from zoo.download import local_file
 from zoo.errors import OptionError, StorageError, explained_option
@@ -41,7 +43,7 @@ from zoo.layers.naming import importable
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
 from zoo.models.pretrained import load_weights
-from zoo.optim.finetuning import FineTuning
+from zoo.optim.finetuning import FineTuning, LinearProbe
 from zoo.resume import Resumed, check_processes, check_resumable, check_weights, find_resumed
 from zoo.tasks.base import Task
 from zoo.tasks.batch_size import choose_batch_size
@@ -50,6 +52,8 @@ from zoo.tasks.epoch_loop import EpochLoop
 # What a user can cause while an object is built; anything else is a defect of ours.
 USER_ERRORS = (ValueError, TypeError, ImportError, OSError, MisconfigurationException)
 
+_MOST_FEATURES = 2 << 30  # bytes that are kept in memory
+
 
 @dataclass
 class Run:
@@ -57,6 +61,7 @@ class Run:
 
     Attributes:
         data: the data module.
+        training_data: what is trained and validated on: the data, or features of them.
         task: what is learned, with the model in it.
         trainer: Lightning's trainer.
         record: the callback that writes what the run leaves behind.
@@ -65,6 +70,7 @@ class Run:
     """
 
     data: DataModule
+    training_data: DataModule
     task: Task
     trainer: Trainer
     record: RunRecord
@@ -123,7 +129,30 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     drop_empty_hooks(trainer.callbacks, task)  # type: ignore[attr-defined]
     if trainer.is_global_zero:
         _write_options(output_dir, config, logs_dir=cfg.paths.logs_dir)
-    return Run(data, task, trainer, record, output_dir, saved.path if saved else None)
+    return Run(
+        data, _training_data(task, data, trainer), task, trainer, record, output_dir, saved.path if saved else None
+    )
+
+
+def _training_data(task: Task, data: DataModule, trainer: Trainer) -> DataModule:
+    """Returns features of the data where frozen layers would make the same of them in each epoch."""
+    finetune = getattr(task, "finetune", None)
+    caches = isinstance(finetune, LinearProbe) and finetune.cache_features and trainer.world_size == 1
+    if not caches or data.varies:
+        return data
+
+    def compute(batch: Batch) -> Tensor:
+        with trainer.precision_plugin.forward_context():
+            return task.features(batch)
+
+    first = next(iter(data.scan_loaders()["train"]))
+    try:
+        features = compute(data.prepare_batch({name: values[:4] for name, values in first.items()}, train=False))
+    except ValueError as error:
+        print(f"finetune: features are computed in each epoch: {error}", file=sys.stderr)
+        return data
+    samples = sum(getattr(data, "sizes", {}).values())
+    return FeatureData(data, compute) if features[0].nbytes * samples <= _MOST_FEATURES else data
 
 
 def _write_options(output_dir: Path, config: dict[str, Any], *, logs_dir: str) -> None:

@@ -51,7 +51,7 @@ def _train(run: Run) -> float | None:
         logger.log_hyperparams(run.record.config)
     with _ending_in_words(run):
         with signals.deferred(), limited_memory(trainer.strategy.root_device):
-            trainer.fit(run.task, datamodule=run.data, ckpt_path=run.resume_from, weights_only=True)
+            trainer.fit(run.task, datamodule=run.training_data, ckpt_path=run.resume_from, weights_only=True)
         # Read now: the test that follows clears the metrics and moves the counters.
         fitted, facts = _fitted(trainer), _facts(run)
         best = _best_checkpoint(trainer)

@@ -26,7 +26,7 @@ class Recorder(lightning.Callback):
             "loss": float(loss).hex(),
             "lr": [group["lr"].hex() for optimizer in trainer.optimizers for group in optimizer.param_groups],
             "index": batch["index"].tolist(),
-            "input": float(batch["input"].double().sum()).hex(),
+            "input": float(batch.get("input", batch.get("features")).double().sum()).hex(),
         }
         self._write(line)
 

@@ -134,6 +134,11 @@ class DataModule(lightning.LightningDataModule):
             The batch as tasks take it.
         """
 
+    @property
+    def varies(self) -> bool:
+        """Whether a training sample differs from epoch to epoch, as far as is known."""
+        return True
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Finishes a batch when Lightning has put it on the device."""
         trainer = self.trainer

@@ -42,7 +42,7 @@ class ImageFolder(ImageData):
             of classes and none of a folder of splits.
         num_workers: processes that decode.
         on_bad_sample: whether an unreadable image ends the run or is left out with a warning.
-        min_crop: smallest share of an image's area that a training crop keeps.
+        min_crop: smallest share of an image's area that a training crop keeps; None to crop from the middle, too.
         center_crop: share of the shorter side that evaluation keeps.
         batch_size: images in a training batch of one process.
         eval_batch_size: images in an evaluation batch, None for `batch_size`.
@@ -66,7 +66,7 @@ class ImageFolder(ImageData):
         test_fraction: Fraction | None = None,
         num_workers: NonNegativeInt = 0,
         on_bad_sample: Literal["error", "skip"] = "error",
-        min_crop: Fraction = 0.25,
+        min_crop: Fraction | None = 0.25,
         center_crop: Fraction = 0.875,
         batch_size: PositiveInt = 64,
         eval_batch_size: PositiveInt | None = None,
@@ -99,6 +99,11 @@ class ImageFolder(ImageData):
         self.evaluation_only, self.test_fraction, self.num_workers = evaluation_only, test_fraction, num_workers
         self.on_bad_sample, self.min_crop, self.center_crop = on_bad_sample, min_crop, center_crop
         self.files: dict[str, list[Path]] = {}
+
+    @property
+    def varies(self) -> bool:
+        """Whether training images are cropped at random or augmented."""
+        return self.min_crop is not None or super().varies
 
     def load(self) -> dict[str, Tensor]:
         """Finds the images of each split, looks at each file and numbers the classes."""

@@ -118,6 +118,11 @@ class ImageData(NormalizedImages):
         super().__init__(**options)
         self.augment = augment
 
+    @property
+    def varies(self) -> bool:
+        """Whether training images are augmented."""
+        return self.augment is not None and bool(self.augment.names)
+
     def file_loader(self, files: Sequence[Path]) -> AllFiles:
         """Returns batches of images without labels, cropped and resized as those of a validation."""
         assert self.image_size and self.in_channels, "the preprocessing is given"

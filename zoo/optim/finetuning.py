@@ -130,12 +130,26 @@ class FineTuning:
         return [first is not None and (epoch is None or epoch >= first) for first in firsts]
 
 
-class LinearProbe(FineTuning):
-    """Trains the head alone."""
+class HeadOnly(FineTuning):
+    """Trains the head, and of the frozen layers before it what `is_spared` names."""
 
     def first_epochs(self, num_groups: int) -> Sequence[int | None]:
         """Returns 0 for the head, None for all others."""
         return [None] * (num_groups - 1) + [0]
+
+
+class LinearProbe(HeadOnly):
+    """Trains the head alone.
+
+    Args:
+        cache_features: whether what the frozen layers make of the data is computed once, and not in each epoch, where
+            no augmentation needs it.
+        options: see `FineTuning`.
+    """
+
+    def __init__(self, *, cache_features: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self.cache_features = cache_features
 
 
 class Gradual(FineTuning):
@@ -146,24 +160,16 @@ class Gradual(FineTuning):
 
     Args:
         every_n_epochs: epochs from one group to the next.
-        **options: of `FineTuning`.
+        options: see `FineTuning`.
     """
 
     def __init__(
         self,
         *,
         every_n_epochs: PositiveInt = 1,
-        lr_decay: Fraction = 1.0,
-        backbone_lr_factor: PositiveFloat = 1.0,
-        eval_norm: bool = False,
-        reestimate_norm: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            lr_decay=lr_decay,
-            backbone_lr_factor=backbone_lr_factor,
-            eval_norm=eval_norm,
-            reestimate_norm=reestimate_norm,
-        )
+        super().__init__(**options)
         self.every_n_epochs = every_n_epochs
 
     def first_epochs(self, num_groups: int) -> Sequence[int | None]:
@@ -171,7 +177,7 @@ class Gradual(FineTuning):
         return [self.every_n_epochs * (num_groups - 1 - index) for index in range(num_groups)]
 
 
-class BiasOnly(LinearProbe):
+class BiasOnly(HeadOnly):
     """Trains the biases of all layers, and the head.
 
     Elad Ben Zaken et al., "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked
@@ -183,7 +189,7 @@ class BiasOnly(LinearProbe):
         return name.endswith("bias")
 
 
-class LoRA(LinearProbe):
+class LoRA(HeadOnly):
     """Trains low-rank adapters beside the frozen layers, and the head.
 
     Args:
@@ -191,10 +197,7 @@ class LoRA(LinearProbe):
         alpha: weight of each adapter, times `rank`.
         targets: a regular expression that finds the layers by their names; None for every linear layer and convolution
             before the head.
-        lr_decay: see `FineTuning`.
-        backbone_lr_factor: likewise; the adapters belong to the groups of their layers.
-        eval_norm: likewise.
-        reestimate_norm: likewise.
+        options: see `FineTuning`; the adapters belong to the groups of their layers.
     """
 
     def __init__(
@@ -203,17 +206,9 @@ class LoRA(LinearProbe):
         rank: PositiveInt = 8,
         alpha: PositiveFloat = 16.0,
         targets: str | None = None,
-        lr_decay: Fraction = 1.0,
-        backbone_lr_factor: PositiveFloat = 1.0,
-        eval_norm: bool = False,
-        reestimate_norm: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            lr_decay=lr_decay,
-            backbone_lr_factor=backbone_lr_factor,
-            eval_norm=eval_norm,
-            reestimate_norm=reestimate_norm,
-        )
+        super().__init__(**options)
         self.rank, self.alpha, self.targets = rank, alpha, targets
 
     def is_spared(self, name: str) -> bool:

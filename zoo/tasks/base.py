@@ -19,6 +19,7 @@ from torchmetrics import Metric
 from zoo.batch import Batch
 from zoo.errors import explained_option
 from zoo.losses.penalties import l1_penalty
+from zoo.models.head_cut import HeadCut
 from zoo.optim.finetuning import FineTuning, reestimate
 from zoo.optim.optimizers import build_optimizer, group_options
 from zoo.optim.parameter_groups import decayed_parameters
@@ -49,9 +50,11 @@ class Task(ResumableModule):
 
     Attributes:
         finetune: what is frozen and when; None where all is trained alike.
+        cut: where the model is cut for batches of features.
     """
 
     finetune: FineTuning | None = None
+    cut: HeadCut | None = None
 
     def __init__(
         self,
@@ -91,13 +94,25 @@ class Task(ResumableModule):
         return (batch["input"],)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Returns the model's outputs for a batch."""
+        """Returns the model's outputs for a batch, or those of its head for one of features."""
+        if self.cut is not None and "features" in batch:
+            return self.cut.head(batch["features"])
+        return self.model(*self._laid_out(batch))  # type: ignore[no-any-return]
+
+    def features(self, batch: Batch) -> Tensor:
+        """Returns what the layers before the head make of a batch, (B, ...), without gradient."""
+        if self.cut is None:
+            self.cut = HeadCut(self.model, *self._laid_out(batch))
+        with torch.no_grad():
+            return self.cut.features(*self._laid_out(batch))
+
+    def _laid_out(self, batch: Batch) -> tuple[Tensor, ...]:
         inputs, *others = self.model_inputs(batch)
         if inputs.is_floating_point():
             inputs = inputs.to(self.dtype)  # the model's, which is not float32 under precision 64 and bf16-true
         if self.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return self.model(inputs, *others)  # type: ignore[no-any-return]
+        return inputs, *others
 
     def losses(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Returns scalars by name; `loss` is the one to minimise."""
