@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from zoo.callbacks.run_record import RunRecord
 from zoo.callbacks.stop_on_signal import StopOnSignal
 from zoo.callbacks.watch_ranks import WatchRanks
 from zoo.checkpoint import find_checkpoint
-from zoo.config.allowed import granted
+from zoo.config.allowed import granted, locate
 from zoo.config.construct import construct
 from zoo.config.requeue import note_job
 from zoo.config.resume import resume_command, save_overrides
@@ -42,7 +42,7 @@ from zoo.errors import OptionError, StorageError, explained_option
 from zoo.layers.naming import importable
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
-from zoo.models.pretrained import load_weights
+from zoo.models.pretrained import SUFFIXES, load_weights, preprocessing_of, read_content
 from zoo.optim.finetuning import FineTuning, LinearProbe
 from zoo.resume import Resumed, check_processes, check_resumable, check_weights, find_resumed
 from zoo.tasks.base import Task
@@ -53,6 +53,7 @@ from zoo.tasks.epoch_loop import EpochLoop
 USER_ERRORS = (ValueError, TypeError, ImportError, OSError, MisconfigurationException)
 
 _MOST_FEATURES = 2 << 30  # bytes that are kept in memory
+PREPROCESSING = ("mean", "std", "image_size", "center_crop")  # that pretrained weights have, too
 
 
 @dataclass
@@ -94,19 +95,21 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     automatic = cfg.data.get("batch_size") == "auto"
     if automatic:
         cfg.data.batch_size = 1  # until the task is there, whose steps are measured
-    data = build_data(cfg)
     saved = find_resumed(cfg)
+    _take_preprocessing(cfg, saved)
+    data = build_data(cfg)
     if automatic and saved is not None:
         _set_batch_size(cfg, data, saved.checkpoint["zoo"]["config"]["data"]["batch_size"])
     data.check_training()
     _weigh_classes(cfg, data)
     if saved is not None:
         check_resumable(cfg, saved.checkpoint, fingerprint=data.fingerprint)
-    model = build_model(cfg)
+    model = build_model(cfg, class_names=data.class_names)
     if "image_size" in cfg.data:
         explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
     if cfg.init_from:
-        print(explained("init_from", load_weights, model, find_checkpoint(cfg.init_from, option="init_from")))
+        started_from = find_checkpoint(cfg.init_from, option="init_from")
+        print(explained("init_from", load_weights, model, started_from, class_names=data.class_names))
     task = build_task(cfg, model)
     if saved is not None:
         check_weights(saved.checkpoint, task.state_dict())
@@ -195,20 +198,72 @@ def build_data(cfg: DictConfig) -> DataModule:
     return data
 
 
-def build_model(cfg: DictConfig) -> nn.Module:
-    """Builds the model, with pretrained weights where `cfg.pretrained` names them."""
-    published = "weights" in cfg.model
-    file = explained("pretrained", local_file, cfg.pretrained) if cfg.pretrained else None
-    if cfg.pretrained and (file is None or not file.is_file()):
-        if not published:
-            problem = f"{cfg.pretrained} is no file, and this model has no published weights"
-            raise OptionError("pretrained", problem, "give the path of a file of weights")
+def build_model(cfg: DictConfig, *, class_names: Sequence[str] = ()) -> nn.Module:
+    """Builds the model, with pretrained weights where `cfg.pretrained` names them; says what became of those.
+
+    Args:
+        cfg: the config of a run.
+        class_names: the classes of the data, which those of a checkpoint are compared with.
+    """
+    file = _weights_file(cfg)
+    if cfg.pretrained and file is None:
         with_weights: nn.Module = _build(cfg.model, "pretrained", weights=cfg.pretrained)
+        print(getattr(with_weights, "load_report", None) or f"loaded {cfg.pretrained}")
         return with_weights
     model: nn.Module = _build(cfg.model, "model")
     if file is not None:
-        print(explained("pretrained", load_weights, model, file))
+        print(explained("pretrained", load_weights, model, file, class_names=class_names))
     return model
+
+
+def _weights_file(cfg: DictConfig) -> Path | None:
+    """Returns the file that `pretrained` means, None where it is the name of published weights, or null.
+
+    Raises:
+        OptionError: there is no such file, or the model has no published weights.
+    """
+    if not cfg.pretrained:
+        return None
+    file: Path | None = explained("pretrained", local_file, cfg.pretrained)
+    if file is not None and file.is_dir():
+        return find_checkpoint(file, option="pretrained")
+    if file is not None and file.is_file():
+        return file
+    if file is not None or Path(cfg.pretrained).suffix in SUFFIXES:
+        raise OptionError("pretrained", f"there is no file {cfg.pretrained}", "correct the path")
+    if "weights" not in cfg.model:
+        problem = f"{cfg.pretrained} is no file, and this model has no published weights"
+        raise OptionError("pretrained", problem, "give the path of a file of weights")
+    return None
+
+
+def _take_preprocessing(cfg: DictConfig, saved: Resumed | None) -> None:
+    """Writes into `cfg.data`, where it leaves them to the data, what images are to pretrained weights."""
+    started = saved is not None and saved.checkpoint["zoo"]["config"].get("init_from")
+    if not (cfg.pretrained or cfg.init_from or started) or "features" in cfg.data:
+        return
+    content: Any
+    if saved is not None and started:  # init_from is not said again when a run goes on
+        content = saved.checkpoint
+    elif cfg.init_from:
+        content = explained("init_from", read_content, find_checkpoint(cfg.init_from, option="init_from"))
+    else:
+        file = _weights_file(cfg)
+        content = explained("pretrained", read_content, file) if file is not None else None
+    found: dict[str, Any] = preprocessing_of(content)
+    model = locate("model._target_", cfg.model["_target_"], granted(cfg))
+    if not found and cfg.pretrained and not cfg.init_from and hasattr(model, "published_preprocessing"):
+        weights = cfg.pretrained if content is None else None
+        found = explained("pretrained", model.published_preprocessing, **{**cfg.model, "weights": weights})
+    channels = cfg.data.get("in_channels")
+    for name, value in found.items():
+        if name not in PREPROCESSING or name not in cfg.data or cfg.data[name] is not None:
+            continue
+        if name in ("mean", "std") and channels != len(value):
+            if channels is None:
+                continue  # the data are measured
+            value = [sum(value) / len(value)] * channels
+        cfg.data[name] = value
 
 
 def build_task(cfg: DictConfig, model: nn.Module) -> Task:

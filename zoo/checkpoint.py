@@ -9,6 +9,7 @@ import hashlib
 import os
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -162,6 +163,9 @@ def load_file(path: Path) -> Any:
         raise UnreadableFileError(problem) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if path.is_file() and path.stat().st_size and not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                reason = "damaged or cut off" if file.read(4) == b"PK\x03\x04" else reason
         raise UnreadableFileError(reason[:160]) from error
 
 

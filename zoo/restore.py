@@ -86,7 +86,8 @@ def _config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
         )
     # Facts are found anew, but the network sees what it was trained on.
     anew = dict.fromkeys(kind)
-    run_cfg.data = {**data, **anew, **saved["preprocessing"]}
+    kept = {name: value for name, value in saved["preprocessing"].items() if name != "center_crop" or name in data}
+    run_cfg.data = {**data, **anew, **kept}
     with open_dict(run_cfg):
         device = {key: run_cfg.trainer[key] for key in ("_target_", "precision")} | EVALUATION
         run_cfg.trainer = OmegaConf.merge(device, cfg.get("trainer") or {})

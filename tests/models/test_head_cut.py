@@ -15,6 +15,7 @@ IMAGES = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     [
         (lambda: ResNetCIFAR(5, 3, depth=8, width=4, dropout=0.5), (16,), ["Dropout", "Linear"]),
         (lambda: ViT(5, embed_dim=8, num_layers=1), (8,), ["Linear"]),
+        (lambda: TorchvisionClassifier(5, 3, name="mobilenet_v2"), (1280,), ["Dropout", "Linear"]),
         (lambda: TorchvisionClassifier(5, 3, name="mobilenet_v3_small"), (1024,), ["Hardswish", "Dropout", "Linear"]),
     ],
 )

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from zoo.errors import DataError, OptionError
 from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
 
 _STATISTICS_SAMPLES = 512
+_IMAGE_SIZE, _CENTER_CROP = 64, 0.875
 
 
 class ImageFolder(ImageData):
@@ -43,7 +44,7 @@ class ImageFolder(ImageData):
         num_workers: processes that decode.
         on_bad_sample: whether an unreadable image ends the run or is left out with a warning.
         min_crop: smallest share of an image's area that a training crop keeps; None to crop from the middle, too.
-        center_crop: share of the shorter side that evaluation keeps.
+        center_crop: share of the shorter side that evaluation keeps; None for 0.875, or what pretrained weights ask.
         batch_size: images in a training batch of one process.
         eval_batch_size: images in an evaluation batch, None for `batch_size`.
         val_fraction: share of the training images that are held out where there is no validation folder.
@@ -52,7 +53,7 @@ class ImageFolder(ImageData):
         train_samples: how many training images to use, stratified by class; None for all.
         num_classes: fact that is checked against the data; None to leave it to them.
         in_channels: 3 for colour, 1 for grey.
-        image_size: side, or height and width, of the model's input.
+        image_size: side, or height and width, of the model's input; None for 64, or what pretrained weights ask.
         mean: of each channel of images scaled to 0..1; None to measure it.
         std: standard deviation, likewise.
         augment: what happens to training batches beside the crop; None for nothing.
@@ -67,7 +68,7 @@ class ImageFolder(ImageData):
         num_workers: NonNegativeInt = 0,
         on_bad_sample: Literal["error", "skip"] = "error",
         min_crop: Fraction | None = 0.25,
-        center_crop: Fraction = 0.875,
+        center_crop: Fraction | None = None,
         batch_size: PositiveInt = 64,
         eval_batch_size: PositiveInt | None = None,
         val_fraction: Fraction = 0.1,
@@ -76,7 +77,7 @@ class ImageFolder(ImageData):
         train_samples: PositiveInt | None = None,
         num_classes: PositiveInt | None = None,
         in_channels: PositiveInt = 3,
-        image_size: PositiveInt | Sequence[PositiveInt] = 224,
+        image_size: PositiveInt | Sequence[PositiveInt] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         augment: BatchAugment | None = None,
@@ -90,20 +91,25 @@ class ImageFolder(ImageData):
             train_samples=train_samples,
             num_classes=num_classes,
             in_channels=in_channels,
-            image_size=image_size,
+            image_size=_IMAGE_SIZE if image_size is None else image_size,
             mean=mean,
             std=std,
             augment=augment,
         )
         self.root = None if root is None else Path(root).expanduser()
         self.evaluation_only, self.test_fraction, self.num_workers = evaluation_only, test_fraction, num_workers
-        self.on_bad_sample, self.min_crop, self.center_crop = on_bad_sample, min_crop, center_crop
+        self.on_bad_sample, self.min_crop = on_bad_sample, min_crop
+        self.center_crop = _CENTER_CROP if center_crop is None else center_crop
         self.files: dict[str, list[Path]] = {}
 
     @property
     def varies(self) -> bool:
         """Whether training images are cropped at random or augmented."""
         return self.min_crop is not None or super().varies
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Returns what all images have, and the share that a crop from the middle keeps."""
+        return {**super().preprocessing(), "center_crop": self.center_crop}
 
     def load(self) -> dict[str, Tensor]:
         """Finds the images of each split, looks at each file and numbers the classes."""

@@ -33,11 +33,18 @@ class GridPositions(nn.Module):
         embedding = resized(self.embedding, patches.shape[2], patches.shape[3])
         return patches.flatten(2).transpose(1, 2) + embedding.flatten(0, 1)
 
+    def fitted(self, name: str, saved: Tensor) -> Tensor | None:
+        """Returns the vectors of another grid for this one; None for what are none."""
+        rows, columns, width = self.embedding.shape
+        is_grid = name == "embedding" and saved.ndim == 3 and saved.shape[2] == width
+        return resized(saved, rows, columns) if is_grid else None
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        name, (rows, columns, width) = f"{prefix}embedding", self.embedding.shape
+        name = f"{prefix}embedding"
         saved = state_dict.get(name)
-        if isinstance(saved, Tensor) and saved.ndim == 3 and saved.shape[2] == width:
-            state_dict[name] = resized(saved, rows, columns)
+        fitted = self.fitted("embedding", saved) if isinstance(saved, Tensor) else None
+        if fitted is not None:
+            state_dict[name] = fitted
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 

@@ -29,13 +29,16 @@ class HeadCut:
 
     def __init__(self, model: nn.Module, *inputs: Tensor) -> None:
         self.model = model
+        self.chain: list[nn.Module] = []
         with _in_eval(model), torch.no_grad():
             expected = model.forward(*inputs)
-            self.chain = self._last_called(inputs)
-            again = self.head(self.features(*inputs)) if self.chain else None
-        if again is None or again.shape != expected.shape or not torch.allclose(again, expected, rtol=1e-4, atol=1e-5):
-            remedy = "give one as the last of layer_groups()"
-            raise ValueError(f"{type(model).__name__}: its head is no chain of modules; {remedy}")
+            called = self._last_called(inputs)
+            for start in range(len(called)):  # between two of them something may be computed that is no module
+                self.chain = called[start:]
+                if self._gives(expected, inputs):
+                    return
+        remedy = "give one as the last of layer_groups()"
+        raise ValueError(f"{type(model).__name__}: its head is no chain of modules; {remedy}")
 
     def features(self, *inputs: Tensor) -> Tensor:
         """Returns the input of the head, (B, ...)."""
@@ -49,6 +52,13 @@ class HeadCut:
         for module in self.chain:
             features = module(features)
         return features
+
+    def _gives(self, expected: Tensor, inputs: tuple[Tensor, ...]) -> bool:
+        try:
+            found = self.head(self.features(*inputs))
+        except (RuntimeError, TypeError):  # a module takes something else than the one before it gives
+            return False
+        return found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
 
     def _last_called(self, inputs: tuple[Tensor, ...]) -> list[nn.Module]:
         """The modules without children that are called last and belong to the head."""

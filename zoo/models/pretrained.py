@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -14,6 +15,8 @@ from zoo.checkpoint import UnreadableFileError, load_file
 _SWITCHES = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
 # What DataParallel, a Lightning task and torch.compile put before the names of the model they wrap.
 WRAPPERS = ("module.", "model.", "_orig_mod.")
+SUFFIXES = (".bin", ".ckpt", ".pt", ".pth", ".safetensors", ".th")  # of files of weights
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass(frozen=True)
@@ -25,34 +28,43 @@ class LoadReport:
         missing: in the model only; they keep their start values.
         unexpected: in the file only; they are ignored.
         reshaped: in both, but with shapes that differ, as a head for other classes has; they keep their start values.
+        other_classes: the head's, where it names other classes than the data have; likewise.
+        adapted: loaded after a change of their shape, which is said.
     """
 
     matched: list[str]
     missing: list[str]
     unexpected: list[str]
     reshaped: list[str]
+    other_classes: list[str] = field(default_factory=list)
+    adapted: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """One line, such as "loaded 121 tensors; kept their start values: head.weight, head.bias"."""
-        kept = [*self.missing, *self.reshaped]
         line = f"loaded {len(self.matched)} tensors"
-        if kept:
+        if self.adapted:
+            line += f"; adapted: {_some([f'{name} {change}' for name, change in self.adapted.items()])}"
+        if kept := [*self.missing, *self.reshaped]:
             line += f"; kept their start values: {_some(kept)}"
+        if self.other_classes:
+            line += f"; kept their start values, since the file has other classes: {_some(self.other_classes)}"
         if self.unexpected:
             line += f"; ignored from the file: {_some(self.unexpected)}"
         return line
 
 
-def load_weights(model: nn.Module, path: str | Path) -> LoadReport:
+def load_weights(model: nn.Module, path: str | Path, *, class_names: Sequence[str] = ()) -> LoadReport:
     """Load weights into a model in place; only its head may differ.
 
     Names that the model has itself win; others are translated by its `published_names`, where it has them: regular
-    expressions and what they turn into.
+    expressions and what they turn into. What `ignored_names` finds in a file is left out. A first convolution takes the
+    kernels of another number of channels, and a module with `fitted(name, tensor)` tensors of other shapes.
 
     Args:
         model: a model with `layer_groups()`; the last group is the head.
         path: a file of tensors by name, or of a dict that holds them as `state_dict`, as Lightning's checkpoints do.
             Names may be prefixed by what wrapped the model when it was saved.
+        class_names: the classes of the data; a head that a checkpoint of ours says has others is not loaded.
 
     Returns:
         What became of every tensor.
@@ -61,16 +73,24 @@ def load_weights(model: nn.Module, path: str | Path) -> LoadReport:
         ValueError: if the file cannot be read, or anything outside the head is missing, unexpected or of another shape.
     """
     own = model.state_dict()
-    found = _translate(_read(Path(path)), own, getattr(model, "published_names", {}))
+    content = read_content(Path(path))
+    found = _translate(tensors_of(content, path), own, getattr(model, "published_names", {}))
+    ignored = [name for name in found if name not in own and re.search(getattr(model, "ignored_names", "^$"), name)]
+    adapted = _adapt(model, found, own)
     shared = [name for name in found if name in own]
+    other_classes: list[str] = []
+    if class_names and _classes_of(content) not in ([], list(class_names)):
+        other_classes = [name for name in own if name.startswith(_head_names(model))]
     report = LoadReport(
-        matched=[name for name in shared if found[name].shape == own[name].shape],
+        matched=[name for name in shared if found[name].shape == own[name].shape and name not in other_classes],
         # Files of older torch lack these counters, which only norms without momentum use.
         missing=[name for name in own if name not in found and not name.endswith("num_batches_tracked")],
         unexpected=[name for name in found if name not in own],
-        reshaped=[name for name in shared if found[name].shape != own[name].shape],
+        reshaped=[name for name in shared if found[name].shape != own[name].shape and name not in other_classes],
+        other_classes=other_classes,
+        adapted=adapted,
     )
-    _refuse_differences_outside_head(model, report, path)
+    _refuse_differences_outside_head(model, report, path, ignored)
     model.load_state_dict({name: found[name] for name in report.matched}, strict=False)
     return report
 
@@ -87,12 +107,40 @@ def tensors_only() -> Iterator[None]:
         os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name, without the prefixes of wrappers."""
+def read_content(path: Path) -> Any:
+    """Returns what a file of weights holds: tensors by name, or what else was saved with them.
+
+    Raises:
+        ValueError: it cannot be read, or holds more than plain values and tensors.
+    """
     try:
-        content = load_file(path)
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        return load_file(path)
     except UnreadableFileError as error:
         raise ValueError(f"weights {path}: cannot be read ({error}); name a file of tensors by name") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file as load_safetensors
+
+    try:
+        return load_safetensors(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UnreadableFileError(str(error)) from error
+
+
+def tensors_of(content: Any, path: str | Path) -> dict[str, Tensor]:
+    """Returns the tensors of a file by name, without the prefixes of wrappers.
+
+    Args:
+        content: what `read_content` has returned.
+        path: of the file, for the error.
+
+    Raises:
+        ValueError: there are none.
+    """
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
         remedy = "save them with torch.save(model.state_dict(), path)"
@@ -102,6 +150,17 @@ def _read(path: Path) -> dict[str, Tensor]:
     while prefix := next((p for p in WRAPPERS if state and all(name.startswith(p) for name in state)), None):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
+
+
+def preprocessing_of(content: Any) -> dict[str, Any]:
+    """Returns what a checkpoint of ours says is done to data before the model sees them; nothing of other files."""
+    saved = content.get("zoo") if isinstance(content, dict) else None
+    return dict(saved.get("preprocessing") or {}) if isinstance(saved, dict) else {}
+
+
+def _classes_of(content: Any) -> list[str]:
+    saved = content.get("zoo") if isinstance(content, dict) else None
+    return list(saved.get("class_names") or []) if isinstance(saved, dict) else []
 
 
 def _translate(found: dict[str, Tensor], own: Mapping[str, Tensor], published: Mapping[str, str]) -> dict[str, Tensor]:
@@ -116,13 +175,58 @@ def _translate(found: dict[str, Tensor], own: Mapping[str, Tensor], published: M
     return translated
 
 
-def _refuse_differences_outside_head(model: nn.Module, report: LoadReport, path: str | Path) -> None:
-    head_modules = model.layer_groups()[-1]  # type: ignore[operator]
-    head_names = tuple(f"{name}." for name, module in model.named_modules() if module in head_modules)
+def _adapt(model: nn.Module, found: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, str]:
+    """Gives tensors another shape where the model knows how; returns what was done, by name."""
+    adapted = {}
+    first = next((name for name, module in model.named_modules() if isinstance(module, _CONVOLUTIONS)), None)
+    for name, saved in found.items():
+        if name not in own or saved.shape == own[name].shape:
+            continue
+        fitted = None
+        if name == f"{first}.weight" and saved.ndim == own[name].ndim:
+            fitted = with_channels(saved, own[name].shape[1])
+        fitted = fitted if fitted is not None else _fitted(model, name, saved)
+        if fitted is not None and fitted.shape == own[name].shape:
+            found[name] = fitted
+            adapted[name] = f"from {list(saved.shape)} to {list(fitted.shape)}"
+    return adapted
+
+
+def with_channels(kernels: Tensor, in_channels: int) -> Tensor:
+    """Returns the kernels of a convolution for images of another number of channels.
+
+    They are averaged over the channels, and scaled so that an image that is alike in all channels gives what it gave.
+
+    Args:
+        kernels: (O, C, ...).
+        in_channels: asked for.
+    """
+    mean = kernels.sum(dim=1, keepdim=True) / in_channels
+    return mean.expand(-1, in_channels, *kernels.shape[2:]).contiguous()
+
+
+def _fitted(model: nn.Module, name: str, saved: Tensor) -> Tensor | None:
+    """What the innermost module that has `fitted` makes of a tensor."""
+    path, leaf = name.rpartition(".")[::2]
+    while True:
+        fit = getattr(model.get_submodule(path), "fitted", None)
+        if fit is not None:
+            result: Tensor | None = fit(leaf, saved)
+            return result
+        if not path:
+            return None
+        path, _, last = path.rpartition(".")
+        leaf = f"{last}.{leaf}"
+
+
+def _refuse_differences_outside_head(
+    model: nn.Module, report: LoadReport, path: str | Path, ignored: Sequence[str]
+) -> None:
+    head_names = _head_names(model)
     problems = []
     for what, names in (
         ("missing in the file", report.missing),
-        ("unexpected in the file", report.unexpected),
+        ("unexpected in the file", [name for name in report.unexpected if name not in ignored]),
         ("of another shape", report.reshaped),
     ):
         outside = [name for name in names if not name.startswith(head_names)]
@@ -131,6 +235,12 @@ def _refuse_differences_outside_head(model: nn.Module, report: LoadReport, path:
     if problems:
         remedy = "only the head may differ, build the model with the arguments it was trained with"
         raise ValueError(f"weights {path}: {' and '.join(problems)}; {remedy}")
+
+
+def _head_names(model: nn.Module) -> tuple[str, ...]:
+    """What the names of the head's tensors begin with."""
+    head_modules = model.layer_groups()[-1]  # type: ignore[operator]
+    return tuple(f"{name}." for name, module in model.named_modules() if module in head_modules)
 
 
 def _some(names: list[str]) -> str:

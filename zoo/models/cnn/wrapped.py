@@ -6,6 +6,8 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from zoo.models.pretrained import LoadReport
+
 
 class WrappedClassifier(nn.Module):
     """A network of another library, with the interface of this project's models.
@@ -16,6 +18,8 @@ class WrappedClassifier(nn.Module):
 
     # The library's own weights lack the prefix; `load_weights` reads this.
     published_names: ClassVar[Mapping[str, str]] = {"^": "network."}
+    ignored_names: ClassVar[str] = r"\.(aux\d|AuxLogits)\."  # heads that only train beside the real one
+    load_report: LoadReport | None = None  # of weights that were named by `weights`
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -25,6 +29,16 @@ class WrappedClassifier(nn.Module):
         """Logits of the images."""
         logits: Tensor = self.network(x)  # (B, K)
         return logits
+
+    def loaded(self, adapted: Mapping[str, str]) -> LoadReport:
+        """Returns the report of weights that the library itself has loaded, all but the head.
+
+        Args:
+            adapted: what was given another shape, and how.
+        """
+        head = {id(parameter) for module in self.layer_groups()[-1] for parameter in module.parameters()}
+        fresh = [name for name, parameter in self.named_parameters() if id(parameter) in head]
+        return LoadReport([name for name in self.state_dict() if name not in fresh], [], [], fresh, [], dict(adapted))
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """The network cut where it was stacked, input to head; a norm joins the layer before it."""
