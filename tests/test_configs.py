@@ -4,13 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
+from tests.data.images_on_disk import folder
 from zoo.config.check import OptionErrors
 from zoo.config.entry import compose
 from zoo.run import train
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 SMALL = ["data.source.num_samples=300", "data.source.num_test_samples=50", "data.batch_size=8"]
+SMALL_FILES = ["data.image_size=64", "data.batch_size=8", "data.num_workers=0"]
 SHAPES = {"MNIST": (1, 28), "FashionMNIST": (1, 28), "CIFAR10": (3, 32)}
 
 
@@ -31,6 +34,11 @@ def goes_with(model: str, data: str) -> bool:
     return True
 
 
+def needs_real_data(source: DictConfig) -> bool:
+    """Whether the data lie below the folder that ZOO_DATA_DIR names."""
+    return "data_dir" in source or str(source.get("root")).startswith("data/")
+
+
 IMAGE_MODELS = [model for model in choices("model") if goes_with(model, "synthetic_images")]
 
 
@@ -42,7 +50,9 @@ def test_every_experiment_runs(experiment: str, tmp_path: Path) -> None:
     if "dataset" in source:  # one to be downloaded: made-up images of its shape stand in
         in_channels, image_size = SHAPES[source.dataset]
         swap = ["data=synthetic_images", f"data.in_channels={in_channels}", f"data.image_size={image_size}", *SMALL]
-    elif "data_dir" in source and "ZOO_DATA_DIR" not in os.environ:
+    elif "root" in source and source.root is None:  # one's own folder
+        swap = [f"data.root={folder(tmp_path / 'images')}", *SMALL_FILES, "pretrained=null"]
+    elif needs_real_data(source) and "ZOO_DATA_DIR" not in os.environ:
         pytest.skip("ZOO_DATA_DIR, which names the folder of its data, is not set")
     run_once(tmp_path, f"experiment={experiment}", *swap)
 
