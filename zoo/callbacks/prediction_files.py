@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
+from zoo.callbacks.box_pictures import Boxes
 from zoo.callbacks.captions import captioned
 from zoo.callbacks.predicted_masks import Masks
 from zoo.files import replacing
@@ -72,7 +73,11 @@ class Classes:
 
 
 # By what a task's `predict_step` returns.
-TELLINGS: dict[str, Callable[[Sequence[str]], Telling]] = {"probabilities": Classes, "masks": Masks}
+TELLINGS: dict[str, Callable[[Sequence[str]], Telling]] = {
+    "probabilities": Classes,
+    "masks": Masks,
+    "detections": Boxes,
+}
 
 
 class PredictionFiles(Callback):

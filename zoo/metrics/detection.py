@@ -7,6 +7,7 @@ Detections are (B, D, 6), x1 y1 x2 y2 score label, filled up with label -1; obje
 ignored, likewise. Detections of ignored objects are neither right nor wrong.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,7 @@ class COCOAveragePrecision(MeanAveragePrecision):
 
     def update(self, preds: Float[Tensor, "B D 6"], targets: Float[Tensor, "B M 6"]) -> None:  # type: ignore[override]
         """Take images in."""
-        found = [own[own[:, 5] >= 0] for own in preds.double()]
-        objects = [own[own[:, 4] >= 0] for own in targets.double()]
-        super().update(
-            [{"boxes": own[:, :4], "scores": own[:, 4], "labels": own[:, 5].long()} for own in found],
-            [{"boxes": own[:, :4], "labels": own[:, 4].long(), "iscrowd": own[:, 5].long()} for own in objects],
-        )
+        super().update(*_as_torchmetrics(preds, targets))
 
     def compute(self) -> dict[str, Tensor]:
         """Return the means over classes; 0 where there is no object at all."""
@@ -89,6 +85,35 @@ class VOCAveragePrecision(Metric):
         values = [average_precision(match(found, objects, label)) for label in range(self.num_classes)]
         result = torch.tensor(values, dtype=torch.float32, device=self.device)
         return result if self.per_class else result.nanmean().nan_to_num()
+
+
+def class_precisions(preds: list[Tensor], targets: list[Tensor], num_classes: int) -> Float[Tensor, "K 2"]:
+    """Returns COCO's average precision of each class, over overlaps 0.50 to 0.95 and at 0.50; NaN without objects.
+
+    Args:
+        preds: detections of each image, (D, 6).
+        targets: objects of each image, (M, 6).
+        num_classes: K.
+    """
+    metric = MeanAveragePrecision(iou_thresholds=_steps(0.5, 0.95, 10), rec_thresholds=_steps(0, 1, 101))
+    metric.extended_summary, metric.warn_on_many_detections = True, False
+    metric.update(*_as_torchmetrics(preds, targets))
+    values = metric.compute()
+    found = torch.full((num_classes, 2), torch.nan)
+    for place, label in enumerate(values["classes"].flatten().tolist()):
+        precision = torch.as_tensor(values["precision"])[:, :, place, 0, -1]  # overlaps, recalls
+        if (precision > -1).any():
+            found[label] = torch.stack([precision.mean(), precision[0].mean()])
+    return found
+
+
+def _as_torchmetrics(preds: Iterable[Tensor], targets: Iterable[Tensor]) -> tuple[list[dict[str, Tensor]], ...]:
+    found = [own[own[:, 5] >= 0].double() for own in preds]
+    objects = [own[own[:, 4] >= 0].double() for own in targets]
+    return (
+        [{"boxes": own[:, :4], "scores": own[:, 4], "labels": own[:, 5].long()} for own in found],
+        [{"boxes": own[:, :4], "labels": own[:, 4].long(), "iscrowd": own[:, 5].long()} for own in objects],
+    )
 
 
 def _steps(first: float, last: float, count: int) -> list[float]:

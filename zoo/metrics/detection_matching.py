@@ -87,3 +87,51 @@ def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (first, second)]
     found: np.ndarray = common / np.maximum(areas[0][:, None] + areas[1][None] - common, 1e-9)
     return found
+
+
+class Verdicts(NamedTuple):
+    """What became of the detections and the objects of an image.
+
+    Attributes:
+        partners: of each detection the object that it is about, -1 where it is about none, -2 where it does not count.
+        found: of each object, whether a detection is about it.
+    """
+
+    partners: np.ndarray
+    found: np.ndarray
+
+
+def judge(found: np.ndarray, truth: np.ndarray, *, min_overlap: float = MIN_OVERLAP) -> Verdicts:
+    """Pairs the detections of an image with its objects, whatever class they are given: the best detection first.
+
+    Args:
+        found: (D, 6), those that are to be judged.
+        truth: (M, 6).
+        min_overlap: intersection over union from which on a detection is about an object.
+    """
+    partners = np.full(len(found), -1)
+    is_found, ignored = np.zeros(len(truth), dtype=bool), truth[:, 5] > 0
+    overlaps = overlap(found[:, :4], truth[:, :4])
+    # At equal overlap the object of the detection's own class comes first.
+    overlaps += 1e-6 * (found[:, 5, None] == truth[None, :, 4])
+    for row in np.argsort(-found[:, 4], kind="stable").tolist():
+        free = np.where(is_found & ~ignored, -1.0, overlaps[row])
+        best = int(free.argmax()) if len(truth) else -1
+        if best >= 0 and free[best] >= min_overlap:
+            partners[row] = -2 if ignored[best] else best
+            is_found[best] = True
+    return Verdicts(partners, is_found)
+
+
+def confusions(found: np.ndarray, truth: np.ndarray, verdicts: Verdicts, *, num_classes: int) -> np.ndarray:
+    """Returns how often each class (row) was taken for each (column), (K + 1, K + 1); the last is that of nothing.
+
+    Objects that were not found are in the last column, and detections of what is not there in the last row.
+    """
+    counts = np.zeros((num_classes + 1, num_classes + 1), dtype=np.int64)
+    for label, partner in zip(found[:, 5].astype(int), verdicts.partners, strict=True):
+        if partner != -2:
+            counts[int(truth[partner, 4]) if partner >= 0 else num_classes, label] += 1
+    for label in truth[~verdicts.found & (truth[:, 5] == 0), 4].astype(int):
+        counts[label, num_classes] += 1
+    return counts

@@ -46,14 +46,21 @@ class DetectionTask(Task):
         index = batch["index"]
         return index.new_zeros(len(index), 0), index
 
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Returns detections (B, D, 6) in pixels of the original."""
+        return {"detections": self._detections(self(batch), batch), "index": batch["index"]}
+
     def _evaluation_step(self, batch: Batch, record: StageMetrics) -> dict[str, Tensor]:
         outputs = self(batch)
+        detections, objects = self._detections(outputs, batch), objects_of(batch)
+        if record.append(self.losses(outputs, batch), detections, objects):
+            record.feed()
+        return {"detections": detections, "objects": objects, "index": batch["index"]}
+
+    def _detections(self, outputs: Any, batch: Batch) -> Tensor:
         found: Tensor = self.model.detect(outputs)[:, : self.max_detections]  # type: ignore[operator]
         scale = batch["scale"][:, None, None]
-        detections = torch.cat([found[..., :4] / scale, found[..., 4:]], dim=2)
-        if record.append(self.losses(outputs, batch), detections, objects_of(batch)):
-            record.feed()
-        return {"detections": detections, "objects": objects_of(batch), "index": batch["index"]}
+        return torch.cat([found[..., :4] / scale, found[..., 4:]], dim=2)
 
 
 def objects_of(batch: Batch) -> Tensor:
