@@ -15,7 +15,7 @@ from tests.callbacks.tiny_run import TinyData, TinyTask, tiny_trainer
 from zoo.callbacks.checkpoint_io import BackgroundCheckpointIO
 from zoo.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from zoo.checkpoint import load_file
-from zoo.errors import StorageError, TrainingStopped
+from zoo.errors import OptionError, StorageError, TrainingStopped
 
 NAN = float("nan")
 
@@ -74,9 +74,10 @@ def test_a_validation_in_which_another_metric_is_nan_is_not_the_best(tmp_path: P
     assert global_steps(tmp_path) == {"best.ckpt": 3}
 
 
-def test_a_metric_that_is_not_there_chooses_none(tmp_path: Path) -> None:
+def test_a_metric_that_is_not_there_ends_the_run(tmp_path: Path) -> None:
     kept = BestCheckpoint(tmp_path, monitor="val/none", mode="max")
-    fit(tmp_path, kept)
+    with pytest.raises(OptionError, match=r"task.monitor: val/none is logged by nothing; set one of val/"):
+        fit(tmp_path, kept)
     assert kept.best_model_score is None and not global_steps(tmp_path)
 
 

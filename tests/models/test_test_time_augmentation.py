@@ -45,3 +45,10 @@ def test_the_pixels_of_a_segmentation_are_put_back_where_they_were(views):
     logits = torch.randn(2, 3, 16, 16)
     inner = TestTimeAugmentation(nn.Identity(), views=views)(logits)[..., 2:-2, 2:-2]
     torch.testing.assert_close(inner, logits.log_softmax(1)[..., 2:-2, 2:-2])
+
+
+def test_what_finds_objects_is_refused() -> None:
+    finder = LeftHalf()
+    finder.detect = finder.forward
+    with pytest.raises(ValueError, match=r"model LeftHalf: finds objects, .*; leave it out"):
+        TestTimeAugmentation(finder, views=["flip"])

@@ -47,6 +47,7 @@ def batch(scale: float = 1.0) -> dict[str, Tensor]:
         "boxes": boxes,
         "labels": labels,
         "ignored": ignored,
+        "content": torch.tensor([[0, 0, 64, 60]] * 2),
         "scale": scales,
         "index": torch.arange(2),
     }
@@ -66,6 +67,12 @@ def test_boxes_are_judged_in_pixels_of_the_original() -> None:
         "map": 1.0,
         "map_50": 1.0,
     }
+
+
+def test_boxes_end_where_the_image_does() -> None:
+    found = torch.tensor([[[-8.0, 8, 24, 63, 0.9, 0]]] * 2)
+    outputs = task(Knowing(found)).eval().predict_step(batch(), 0)
+    assert outputs["detections"][0, 0, :4].tolist() == [0, 8, 24, 60]
 
 
 def test_a_model_that_finds_nothing_by_its_nature_is_refused() -> None:

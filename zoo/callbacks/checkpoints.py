@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from zoo.checkpoint import UnreadableFileError, verify
-from zoo.errors import StorageError, TrainingStopped
+from zoo.errors import OptionError, StorageError, TrainingStopped
 from zoo.files import remove_leftovers
 from zoo.optim.finite_guard import not_finite
 from zoo.ranges import AtLeastTwo, PositiveFloat, PositiveInt
@@ -26,6 +26,7 @@ class BestCheckpoint(Callback):
 
     Among equals the later one is kept: small validation splits often tie, and later epochs have a lower learning rate.
     A validation in which any metric is not finite is never the best.
+    A metric of validation that is not logged ends the run, where its name could not be judged before.
 
     Args:
         dirpath: folder of the checkpoints.
@@ -45,6 +46,9 @@ class BestCheckpoint(Callback):
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         value = trainer.callback_metrics.get(self.monitor)
+        if value is None and metrics and self.monitor.startswith("val/"):
+            problem = f"{self.monitor} is logged by nothing"
+            raise OptionError("task.monitor", problem, f"set one of {', '.join(metrics)}")
         if value is None or not all(math.isfinite(number) for number in (*metrics.values(), float(value))):
             return
         score, best = float(value), self.best_model_score

@@ -30,6 +30,9 @@ class TestTimeAugmentation(nn.Module):
         unknown = set(views) - {"flip", "shift"}
         if unknown:
             raise ValueError(f"view {', '.join(sorted(unknown))}: unknown; choose among flip and shift")
+        if hasattr(model, "detect"):
+            problem = "finds objects, and there is no mean of what several views show"
+            raise ValueError(f"model {type(model).__name__}: {problem}; leave it out")
         self.model, self.views = model, tuple(views)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K *pixels"]:

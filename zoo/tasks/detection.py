@@ -17,8 +17,8 @@ class DetectionTask(Task):
     The model gives its raw outputs for `input` (B, C, H, W); its method `losses(outputs, boxes, labels, ignored)` gives
     scalars by name, whose sum is minimised, and `detect(outputs)` detections (B, D, 6), x1 y1 x2 y2 score label, best
     first, filled up with score 0 and label -1. The batch holds `boxes` (B, M, 4) in pixels of the input, `labels`
-    (B, M), -1 where there is no object, `ignored` (B, M) and `scale` (B,), input pixels by original ones: metrics and
-    reports see boxes in pixels of the original.
+    (B, M), -1 where there is no object, `ignored` (B, M), `content` (B, 4), the part of the input that is image, and
+    `scale` (B,), input pixels by original ones: metrics and reports see boxes in pixels of the original.
 
     Args:
         model: the network.
@@ -59,8 +59,10 @@ class DetectionTask(Task):
 
     def _detections(self, outputs: Any, batch: Batch) -> Tensor:
         found: Tensor = self.model.detect(outputs)[:, : self.max_detections]  # type: ignore[operator]
-        scale = batch["scale"][:, None, None]
-        return torch.cat([found[..., :4] / scale, found[..., 4:]], dim=2)
+        content = batch["content"][:, None].to(found.dtype)  # (B, 1, 4)
+        # A box ends where the image does.
+        boxes = found[..., :4].clamp(content[..., [0, 1, 0, 1]], content[..., [2, 3, 2, 3]])
+        return torch.cat([boxes / batch["scale"][:, None, None], found[..., 4:]], dim=2)
 
 
 def objects_of(batch: Batch) -> Tensor:

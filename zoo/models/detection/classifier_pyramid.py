@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
@@ -79,7 +79,7 @@ def freeze_norms(network: nn.Module) -> None:
 
 
 def _find_levels(network: nn.Module, name: str, in_channels: int, strides: Sequence[int]) -> Mapping[str, int]:
-    """Returns the last node of each stride and its channels.
+    """Returns the last node of each stride that all of the network goes through, and its channels.
 
     Raises:
         ValueError: there is none for some stride.
@@ -90,16 +90,27 @@ def _find_levels(network: nn.Module, name: str, in_channels: int, strides: Seque
         everything = create_feature_extractor(network, nodes, suppress_diff_warning=True)
         outputs = everything(torch.zeros(1, in_channels, SIDE, SIDE))
     network.train()
+    through = {node for node, is_waist in zip(nodes, _waists(everything.eval_graph), strict=True) if is_waist}
     images = {node: value for node, value in outputs.items() if isinstance(value, Tensor) and value.ndim == 4}
+    images = {node: value for node, value in images.items() if node in through}
     levels = {}
     for stride in strides:
         sides = (SIDE // stride, SIDE // stride)
-        fitting = [node for node, value in outputs.items() if isinstance(value, Tensor) and value.shape[2:] == sides]
+        fitting = [node for node, value in images.items() if value.shape[2:] == sides]
         if not fitting:
-            found = {
-                SIDE // value.shape[-1] for value in outputs.values() if isinstance(value, Tensor) and value.ndim == 4
-            }
+            found = {SIDE // value.shape[-1] for value in images.values()}
             rule = f"no features at stride {stride}, but at {', '.join(map(str, sorted(found - {SIDE})))}"
             raise ValueError(f"backbone {name}: {rule}; set strides to some of them, or choose another backbone")
         levels[fitting[-1]] = images[fitting[-1]].shape[1]
     return levels
+
+
+def _waists(graph: fx.Graph) -> list[bool]:
+    """Tells of each node whether no path leads around it: so the inside of a residual block is none."""
+    nodes = [node for node in graph.nodes if node.op != "output"]
+    places = {node: place for place, node in enumerate(nodes)}
+    furthest, found = 0, []
+    for place, node in enumerate(nodes):
+        found.append(furthest <= place)
+        furthest = max([furthest, *(places[user] for user in node.users if user in places)])
+    return found
