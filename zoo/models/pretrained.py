@@ -58,7 +58,8 @@ def load_weights(model: nn.Module, path: str | Path, *, class_names: Sequence[st
 
     Names that the model has itself win; others are translated by its `published_names`, where it has them: regular
     expressions and what they turn into. What `ignored_names` finds in a file is left out. A first convolution takes the
-    kernels of another number of channels, and a module with `fitted(name, tensor)` tensors of other shapes.
+    kernels of another number of channels, and a module with `fitted(name, tensor)` tensors of other shapes. A model's
+    `starts_anew(names)` says what the names begin with of all that a file of these names may lack.
 
     Args:
         model: a model with `layer_groups()`; the last group is the head.
@@ -90,7 +91,8 @@ def load_weights(model: nn.Module, path: str | Path, *, class_names: Sequence[st
         other_classes=other_classes,
         adapted=adapted,
     )
-    _refuse_differences_outside_head(model, report, path, ignored)
+    anew: tuple[str, ...] = model.starts_anew(found) if hasattr(model, "starts_anew") else ()  # type: ignore[operator]
+    _refuse_differences_outside_head(model, report, path, ignored, anew)
     model.load_state_dict({name: found[name] for name in report.matched}, strict=False)
     return report
 
@@ -220,12 +222,12 @@ def _fitted(model: nn.Module, name: str, saved: Tensor) -> Tensor | None:
 
 
 def _refuse_differences_outside_head(
-    model: nn.Module, report: LoadReport, path: str | Path, ignored: Sequence[str]
+    model: nn.Module, report: LoadReport, path: str | Path, ignored: Sequence[str], anew: tuple[str, ...]
 ) -> None:
     head_names = _head_names(model)
     problems = []
     for what, names in (
-        ("missing in the file", report.missing),
+        ("missing in the file", [name for name in report.missing if not name.startswith(anew)]),
         ("unexpected in the file", [name for name in report.unexpected if name not in ignored]),
         ("of another shape", report.reshaped),
     ):

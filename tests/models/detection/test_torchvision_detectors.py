@@ -14,6 +14,7 @@ from zoo.models.detection.fcos import FCOS
 from zoo.models.detection.published import NUM_CLASSES, load_state
 from zoo.models.detection.retinanet import RetinaNet
 from zoo.models.detection.ssdlite import SSDLite
+from zoo.models.pretrained import load_weights
 
 SIDE = 320  # torchvision's SSDLite takes no other
 
@@ -67,6 +68,23 @@ def test_a_backbone_without_such_levels_is_refused_in_words() -> None:
         BackboneDetector(2, 3, backbone="resnet18", strides=[32, 64])
     with pytest.raises(ValueError, match=r"unknown torchvision classifier 'resnet19'; did you mean resnet1"):
         BackboneDetector(2, 3, backbone="resnet19")
+
+
+@pytest.mark.parametrize("ours", [BackboneDetector, RetinaNet])
+def test_a_file_of_the_classifier_alone_is_loaded_into_the_backbone(ours: Any, tmp_path: Path) -> None:
+    classifier = models.resnet18()
+    torch.save(classifier.state_dict(), tmp_path / "classifier.pth")
+    finder = ours(2, 3, backbone="resnet18")
+    report = load_weights(finder, tmp_path / "classifier.pth")
+    body = (finder.backbone if ours is BackboneDetector else finder.network.backbone).body
+    name = "layer4.1.conv2.weight"
+    assert torch.equal(body.state_dict()[name], classifier.state_dict()[name])
+    assert len(report.unexpected) == 2 and not report.reshaped
+    torch.save(models.mobilenet_v2().state_dict(), tmp_path / "other.pth")
+    with pytest.raises(ValueError, match=r"\d+ tensors missing in the file: .*backbone\.body\."):
+        load_weights(finder, tmp_path / "other.pth")
+    torch.save(ours(5, 3, backbone="resnet18").state_dict(), tmp_path / "whole.pth")
+    assert load_weights(finder, tmp_path / "whole.pth").reshaped  # for other classes
 
 
 def test_frozen_norms_are_constants_that_change_nothing() -> None:

@@ -4,19 +4,21 @@ A feature pyramid (Lin et al., 2016, arXiv:1612.03144) on the classifier, and th
 `zoo.models.detection.anchor_free`.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo.models.detection.anchor_free import AnchorFreeDetector
-from zoo.models.detection.classifier_pyramid import ClassifierPyramid
+from zoo.models.detection.classifier_pyramid import ClassifierPyramid, colours_of
 from zoo.ranges import PositiveInt
 
 
 class BackboneDetector(AnchorFreeDetector):
     """Finds objects of about one to ten strides.
+
+    A file of weights may be of the classifier alone; pyramid and heads then start anew.
 
     Args:
         num_classes: K, number of classes.
@@ -32,6 +34,10 @@ class BackboneDetector(AnchorFreeDetector):
     Raises:
         ValueError: the name or the weights are unknown or not to be had, or the backbone has no such strides.
     """
+
+    # `load_weights` reads these.
+    published_names: ClassVar[Mapping[str, str]] = {r"^(?!backbone\.|heads\.\d)": "backbone.body."}
+    ignored_names: ClassVar[str] = r"^backbone\.body\."  # the classifier's own head
 
     def __init__(
         self,
@@ -54,6 +60,15 @@ class BackboneDetector(AnchorFreeDetector):
             weights=weights,
             frozen_norm=frozen_norm,
         )
+
+    @staticmethod
+    def published_preprocessing(*, backbone: str = "mobilenet_v2", **_: Any) -> dict[str, Any]:
+        """Returns the mean and std of the images that a classifier's weights were trained on."""
+        return colours_of(backbone)
+
+    def starts_anew(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Returns what the names begin with of all that a file of the classifier alone lacks."""
+        return () if any(name.startswith("heads.") for name in names) else ("backbone.fpn.", "heads.")
 
     def pyramid(self, images: Float[Tensor, "B C H W"]) -> list[Tensor]:
         """Returns features, finest level first."""

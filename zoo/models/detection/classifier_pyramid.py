@@ -5,6 +5,7 @@ Tsung-Yi Lin et al., "Feature Pyramid Networks for Object Detection", 2016, arXi
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,7 +14,7 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
-from zoo.models.cnn.torchvision_model import build_classifier, replace_first_convolution
+from zoo.models.cnn.torchvision_model import TorchvisionClassifier, build_classifier, replace_first_convolution
 from zoo.models.cnn.wrapped import stacked_parts
 from zoo.ranges import PositiveInt
 
@@ -67,6 +68,16 @@ class ClassifierPyramid(nn.Module):
         """The parts of the classifier, then the pyramid."""
         whole = sum(parameter.numel() for parameter in self.body.parameters())
         return [*([part] for part in stacked_parts(self.body, whole=whole)), [self.fpn]]
+
+
+def colours_of(name: str) -> dict[str, Any]:
+    """Returns the mean and std of the images that the weights of a classifier were trained on.
+
+    Raises:
+        ValueError: there is no such classifier.
+    """
+    found = TorchvisionClassifier.published_preprocessing(name=name)
+    return {"mean": found["mean"], "std": found["std"]}
 
 
 def freeze_norms(network: nn.Module) -> None:

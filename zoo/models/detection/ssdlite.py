@@ -5,6 +5,7 @@ Inverted Residuals and Linear Bottlenecks", 2018, arXiv:1801.04381; Andrew Howar
 2019, arXiv:1905.02244.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -35,6 +36,8 @@ class SSDLite(DenseDetector):
         ValueError: the weights are unknown or not to be had.
     """
 
+    published_names: ClassVar[Mapping[str, str]] = {r"^(?!network\.)": "network."}
+    ignored_names: ClassVar[str] = "^$"  # a file is of the whole
     first_label: ClassVar[int] = 1
 
     def __init__(
@@ -71,6 +74,15 @@ class SSDLite(DenseDetector):
         if in_channels != 3:
             replace_first_convolution(network.backbone, in_channels, keep_weights=weights is not None)
         super().__init__(network, max_detections=max_detections)
+
+    @staticmethod
+    def published_preprocessing(**_: Any) -> dict[str, Any]:
+        """Returns the mean and std of the images that the published weights were trained on."""
+        return {"mean": [0.5] * 3, "std": [0.5] * 3}
+
+    def starts_anew(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Returns nothing: a file is of the whole."""
+        return ()
 
     def compute_losses(self, outputs: DenseOutputs, targets: Targets) -> dict[str, Tensor]:
         """Returns the losses of boxes and of classes."""

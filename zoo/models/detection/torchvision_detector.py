@@ -4,7 +4,7 @@ They neither resize nor normalise: images come as the network sees them. Objects
 to be learned; torchvision's losses cannot pass over a region.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from zoo.models.cnn.wrapped import stacked_parts
 from zoo.models.detection.boxes import filled_up
+from zoo.models.detection.classifier_pyramid import colours_of
 
 Targets = list[dict[str, Tensor]]
 
@@ -42,14 +43,29 @@ class TorchvisionDetector(nn.Module):
         max_detections: at most so many objects are found.
     """
 
-    # The library's own weights lack the prefix; `load_weights` reads this.
-    published_names: ClassVar[Mapping[str, str]] = {"^": "network."}
+    # The library's own weights lack the prefix, and a file may be of the classifier alone; `load_weights` reads these.
+    published_names: ClassVar[Mapping[str, str]] = {
+        r"^(?!network\.|backbone\.|rpn\.|roi_heads\.|head\.)": "network.backbone.body.",
+        r"^(?!network\.)": "network.",
+    }
+    ignored_names: ClassVar[str] = r"^network\.backbone\.body\."  # the classifier's own head
     first_label: ClassVar[int] = 0  # 1 where 0 stands for the background
 
     def __init__(self, network: nn.Module, *, max_detections: int) -> None:
         super().__init__()
         self.network: Any = network
         self.max_detections = max_detections
+
+    @staticmethod
+    def published_preprocessing(*, backbone: str = "mobilenet_v3_large", **_: Any) -> dict[str, Any]:
+        """Returns the mean and std of the images that published weights were trained on."""
+        return colours_of(backbone)
+
+    def starts_anew(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Returns what the names begin with of all that a file of the classifier alone lacks."""
+        if any(name.startswith("network.backbone.fpn.") for name in names):
+            return ()
+        return tuple(f"network.{part}." for part in ("backbone.fpn", "head", "rpn", "roi_heads"))
 
     def losses(
         self,
