@@ -228,3 +228,19 @@ def test_digits_have_a_fixed_test_split():
     assert [len(first.labels[split]) for split in ("train", "val", "test")] == [1294, 144, 359]
     assert first.labels["test"].bincount().min() >= 34
     assert first.class_names[7] == "7" and first.sample_name("test", 17) == "test[17]"
+
+
+def test_some_classes_are_kept_and_renumbered():
+    everything, some = (MemoryImages(source=Digits(), classes=names) for names in (None, [7, "3"]))
+    for data in (everything, some):
+        data.setup()
+    assert some.class_names == ["7", "3"] and some.facts()["num_classes"] == 2
+    labels = everything.labels["test"]
+    assert torch.equal(some.images["test"], everything.images["test"][(labels == 7) | (labels == 3)])
+    assert (some.labels["test"] == 0).sum() == (labels == 7).sum()
+
+
+@pytest.mark.parametrize("classes", [[7, 7], ["seven", 3], [7]])
+def test_classes_that_cannot_be_kept_are_named(classes):
+    with pytest.raises(OptionError, match=r"data\.classes: "):
+        MemoryImages(source=Digits(), classes=classes).setup()

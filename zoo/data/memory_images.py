@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, uint8
 
 from zoo.data.augment import BatchAugment
@@ -13,7 +14,7 @@ from zoo.data.images import ImageData
 from zoo.data.loader import BatchLoader
 from zoo.data.order import Order
 from zoo.data.pixels import channel_statistics, resize, to_channels
-from zoo.errors import DataError
+from zoo.errors import DataError, OptionError
 from zoo.ranges import Fraction, NonNegativeInt, PositiveInt
 
 
@@ -37,6 +38,7 @@ class MemoryImages(ImageData):
 
     Args:
         source: where the images come from.
+        classes: names of those to keep, in this order; None for all.
         device_cache: whether the images are kept on the GPU that trains.
         batch_size: images in a training batch of one process.
         eval_batch_size: images in an evaluation batch, None for `batch_size`.
@@ -56,6 +58,7 @@ class MemoryImages(ImageData):
         self,
         *,
         source: ImageSource,
+        classes: Sequence[str | int] | None = None,
         device_cache: bool = True,
         batch_size: PositiveInt = 64,
         eval_batch_size: PositiveInt | None = None,
@@ -85,6 +88,7 @@ class MemoryImages(ImageData):
             augment=augment,
         )
         self.source, self.device_cache = source, device_cache
+        self.classes = None if classes is None else [str(name) for name in classes]
         self.images: dict[str, Tensor] = {}
 
     def prepare_data(self) -> None:
@@ -97,6 +101,8 @@ class MemoryImages(ImageData):
         self.class_names = list(self.source.class_names)
         for split, (images, labels) in splits.items():
             _check(split, images, labels, len(self.class_names))
+        if self.classes is not None:
+            splits = self._kept(splits, self.classes)
         images, labels = splits.pop("train")
         train, val = self.split_train(labels)
         self.images = {"train": images.index_select(0, train), "val": images.index_select(0, val)}
@@ -106,6 +112,27 @@ class MemoryImages(ImageData):
         for split, images in self.images.items():
             self.images[split] = resize(to_channels(images, self.in_channels), self.image_size)
         return {"train": labels[train], "val": labels[val]} | {name: labels for name, (_, labels) in splits.items()}
+
+    def _kept(self, splits: dict[str, tuple[Tensor, Tensor]], classes: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Returns the images of some classes, renumbered.
+
+        Raises:
+            OptionError: a class is not there or named twice, or there are fewer than two.
+        """
+        known = [str(name) for name in self.class_names]
+        if unknown := [name for name in classes if name not in known or classes.count(name) > 1]:
+            problem = f"{unknown[0]} is named twice, or is none of {', '.join(known)}"
+            raise OptionError("data.classes", problem, "name each class once, or set null for all")
+        if len(classes) < 2:
+            raise OptionError("data.classes", f"{len(classes)} given", "name two classes or more")
+        self.class_names = classes
+        numbers = torch.full((len(known),), -1)
+        numbers[torch.tensor([known.index(name) for name in classes])] = torch.arange(len(classes))
+        kept = {}
+        for split, (images, labels) in splits.items():
+            rows = (numbers[labels] >= 0).nonzero().flatten()
+            kept[split] = images.index_select(0, rows), numbers[labels[rows]]
+        return kept
 
     def measure_statistics(self) -> tuple[list[float], list[float]]:
         """Returns mean and standard deviation over every pixel of the training split."""
