@@ -42,7 +42,14 @@ def needs_real_data(source: DictConfig) -> bool:
 IMAGE_MODELS = [model for model in choices("model") if goes_with(model, "synthetic_images")]
 
 
-@pytest.mark.parametrize("experiment", choices("experiment"))
+# These read a folder of photos or 3,000 sounds, and train large networks on them.
+LONG = ("bccd_detector", "fsdd_bcresnet", "fsdd_strings_ctc", "hymenoptera_mobilenet", "hymenoptera_probe")
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in choices("experiment")],
+)
 def test_every_experiment_runs(experiment: str, tmp_path: Path) -> None:
     data = compose([f"experiment={experiment}"]).data
     source = data.get("source", data)
@@ -50,7 +57,7 @@ def test_every_experiment_runs(experiment: str, tmp_path: Path) -> None:
     if "dataset" in source:  # one to be downloaded: made-up images of its shape stand in
         in_channels, image_size = SHAPES[source.dataset]
         swap = ["data=synthetic_images", f"data.in_channels={in_channels}", f"data.image_size={image_size}", *SMALL]
-    elif "root" in source and source.root is None:  # one's own folder
+    elif "root" in source and source.root is None and "data_dir" not in source:  # one's own folder
         swap = [f"data.root={folder(tmp_path / 'images')}", *SMALL_FILES, "pretrained=null"]
     elif needs_real_data(source) and "ZOO_DATA_DIR" not in os.environ:
         pytest.skip("ZOO_DATA_DIR, which names the folder of its data, is not set")

@@ -28,7 +28,7 @@ RECIPES = {
     "muon": [*BUSY, "optimizer=muon", "checkpoint.every_n_steps=3"],
     "gradual": [
         *(*BUSY, "model.hidden_sizes=[16,16]", "model.norm=batch", "callbacks=ema", "checkpoint.every_n_steps=1"),
-        *("finetune=gradual", "finetune.lr_decay=0.5", "finetune.reestimate_norm=true"),
+        *("finetune=gradual", "finetune.every_n_epochs=1", "finetune.lr_decay=0.5", "finetune.reestimate_norm=true"),
     ],
     "cached": ["model.dropout=0.3", "finetune=linear_probe", "callbacks=ema", "checkpoint.every_n_steps=1"],
     "steps": [*BUSY, "trainer.max_epochs=-1", "trainer.max_steps=14", "checkpoint.every_n_steps=1"],
