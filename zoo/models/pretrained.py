@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from zoo.checkpoint import UnreadableFileError, load_file
+from zoo.download import fetch
 
 _SWITCHES = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
 # What DataParallel, a Lightning task and torch.compile put before the names of the model they wrap.
@@ -95,6 +97,30 @@ def load_weights(model: nn.Module, path: str | Path, *, class_names: Sequence[st
     _refuse_differences_outside_head(model, report, path, ignored, anew)
     model.load_state_dict({name: found[name] for name in report.matched}, strict=False)
     return report
+
+
+def hub_file(url: str, what: str) -> Path:
+    """Puts a file of weights where torch looks for it, which by itself would not look at one that is there.
+
+    Args:
+        url: its address; the name ends in the hash of the file, as those of torchvision do.
+        what: whose weights they are, for errors.
+
+    Returns:
+        Its path in torch's cache.
+
+    Raises:
+        ValueError: it is not there, and cannot be downloaded.
+    """
+    path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    if digits is None:
+        raise ValueError(f"{path.name} has no hash in its name; download it by hand and give its path")
+    try:
+        return fetch([url], path, checksum=f"sha256:{digits[1]}")
+    except OSError as error:
+        remedy = f"put {path.name} into {path.parent}"
+        raise ValueError(f"weights {what} cannot be downloaded ({error}); {remedy}") from error
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Any image classifier of torchvision by its name, with or without its ImageNet weights."""
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo.download import fetch
 from zoo.layers.image import height_and_width
 from zoo.layers.naming import unknown_name
 from zoo.models.cnn.wrapped import WrappedClassifier
-from zoo.models.pretrained import load_weights, tensors_only, with_channels
+from zoo.models.pretrained import hub_file, load_weights, tensors_only, with_channels
 from zoo.ranges import PositiveInt
 
 
@@ -154,17 +152,7 @@ def _weights(name: str, weights: str) -> Any:
 
 
 def _file(name: str, weights: str) -> Path:
-    """Puts a file of weights where torchvision looks for it; by itself it would not look at a file that is there."""
-    url = _weights(name, weights).url
-    path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
-    digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
-    if digits is None:
-        raise ValueError(f"{path.name} has no hash in its name; download it by hand and give its path")
-    try:
-        return fetch([url], path, checksum=f"sha256:{digits[1]}")
-    except OSError as error:
-        remedy = f"put {path.name} into {path.parent}"
-        raise ValueError(f"weights {weights} of torchvision {name} cannot be downloaded ({error}); {remedy}") from error
+    return hub_file(_weights(name, weights).url, f"{weights} of torchvision {name}")
 
 
 def _replace_head(network: nn.Module, num_classes: int) -> None:

@@ -1,15 +1,12 @@
 """Weights that torchvision publishes of detectors, and of the classifiers that these stand on."""
 
-import re
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from zoo.checkpoint import UnreadableFileError, load_file
-from zoo.download import fetch
 from zoo.layers.naming import unknown_name
+from zoo.models.pretrained import hub_file
 
 NUM_CLASSES = 91  # of COCO, as torchvision counts them
 
@@ -53,17 +50,9 @@ def load_published(network: nn.Module, weights: Any) -> None:
     Raises:
         ValueError: they cannot be had, or do not fit.
     """
-    path = Path(torch.hub.get_dir(), "checkpoints", weights.url.rpartition("/")[2])
-    digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
-    if digits is None:
-        raise ValueError(f"{path.name} has no hash in its name; download it by hand and give its path")
+    path = hub_file(weights.url, str(weights))
     try:
-        fetch([weights.url], path, checksum=f"sha256:{digits[1]}")
         load_state(network, load_file(path))
-    except OSError as error:
-        raise ValueError(
-            f"weights {path.name} cannot be downloaded ({error}); put the file into {path.parent}"
-        ) from error
     except (UnreadableFileError, RuntimeError) as error:
         problem = str(error).splitlines()[0]
         raise ValueError(f"weights {path.name} cannot be loaded ({problem}); remove {path} and start again") from error

@@ -5,9 +5,7 @@ Jonathan Long, Evan Shelhamer, Trevor Darrell, "Fully Convolutional Networks for
 arXiv:1411.4038.
 """
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, ClassVar
 
@@ -15,12 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo.download import fetch
 from zoo.errors import OptionError
 from zoo.layers.naming import unknown_name
 from zoo.models.cnn.torchvision_model import replace_first_convolution
 from zoo.models.cnn.wrapped import stacked_parts
-from zoo.models.pretrained import tensors_only
+from zoo.models.pretrained import hub_file, tensors_only
 from zoo.ranges import PositiveInt
 
 _FAMILIES = ("deeplabv3_", "fcn_")
@@ -131,15 +128,7 @@ def _build(name: str, weights: str | None, *, auxiliary: bool) -> Any:
 def _published(name: str, weights: str) -> tuple[str, Any]:
     """Downloads weights of a network or of its backbone, and returns torchvision's argument and its value for them."""
     option, chosen = _chosen(name, weights)
-    path = Path(torch.hub.get_dir(), "checkpoints", chosen.url.rpartition("/")[2])
-    digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
-    if digits is None:
-        raise ValueError(f"{path.name} has no hash in its name; download it by hand and give its path")
-    try:
-        fetch([chosen.url], path, checksum=f"sha256:{digits[1]}")
-    except OSError as error:
-        remedy = f"put {path.name} into {path.parent}"
-        raise ValueError(f"weights {weights} of torchvision {name} cannot be downloaded ({error}); {remedy}") from error
+    hub_file(chosen.url, f"{weights} of torchvision {name}")
     return option, chosen
 
 
