@@ -29,7 +29,7 @@ def test_a_file_of_published_weights_gives_the_published_logits(published, tmp_p
 
 def test_weights_that_torch_has_already_come_without_the_net(published, tmp_path: Path, monkeypatch) -> None:
     enum = models.get_model_weights("deeplabv3_mobilenet_v3_large")
-    monkeypatch.setattr("zoo.models.pretrained.fetch", lambda *_, **__: None)
+    monkeypatch.setattr("zoo.models.pretrained.fetch", lambda _, path, **__: path)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(type(enum.DEFAULT), "get_state_dict", lambda *_, **__: published.state_dict())
     model = TorchvisionSegmentation(21, 3, weights="DEFAULT").eval()
