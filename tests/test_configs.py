@@ -22,7 +22,7 @@ def choices(group: str) -> list[str]:
 
 
 def run_once(directory: Path, *overrides: str) -> None:
-    train(compose(["trainer=fast_dev_run", f"output_dir={directory}", *overrides]))
+    train(compose(["trainer=fast_dev_run", "explanations=false", f"output_dir={directory}", *overrides]))
 
 
 def goes_with(model: str, data: str) -> bool:
@@ -79,7 +79,7 @@ def test_every_model_goes_with_some_data() -> None:
 
 
 @pytest.mark.parametrize("model", IMAGE_MODELS)
-@pytest.mark.parametrize("shape", ["1x8x8", "3x64x48"])
+@pytest.mark.parametrize("shape", ["1x8x8", pytest.param("3x64x48", marks=pytest.mark.slow)])
 def test_any_model_goes_with_any_image_data(model: str, shape: str, tmp_path: Path) -> None:
     if model == "timm":
         pytest.importorskip("timm", reason="timm is an extra")
