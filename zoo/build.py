@@ -91,34 +91,17 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     """
     prepare_process()
     _check_length(cfg.trainer)
-    seed_everything(cfg.seed, verbose=False)
     automatic = cfg.data.get("batch_size") == "auto"
     if automatic:
         cfg.data.batch_size = 1  # until the task is there, whose steps are measured
     saved = find_resumed(cfg)
-    _take_preprocessing(cfg, saved)
-    data = build_data(cfg)
     if automatic and saved is not None:
-        _set_batch_size(cfg, data, saved.checkpoint["zoo"]["config"]["data"]["batch_size"])
-    data.check_training()
-    _weigh_classes(cfg, data)
-    if saved is not None:
-        check_resumable(cfg, saved.checkpoint, fingerprint=data.fingerprint)
-    model = build_model(cfg, class_names=data.class_names)
-    if "image_size" in cfg.data:
-        explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
-    if cfg.init_from:
-        started_from = find_checkpoint(cfg.init_from, option="init_from")
-        print(explained("init_from", load_weights, model, started_from, class_names=data.class_names))
-    task = build_task(cfg, model)
-    if saved is not None:
-        check_weights(saved.checkpoint, task.state_dict())
-    task.renew_options = saved is not None and cfg.allow_changes
-    _prepare_fine_tuning(cfg, task)
+        cfg.data.batch_size = saved.checkpoint["zoo"]["config"]["data"]["batch_size"]
+    data, task = build_data_and_task(cfg, saved)
     if automatic and saved is None:
         _set_batch_size(cfg, data, choose_batch_size(task, data, trainer=build_trainer(cfg, [], loggers=[])))
     if cfg.compile:
-        model.compile()
+        task.model.compile()
     output_dir = _run_directory(cfg, saved.path if saved else None)  # now that nothing can be refused any more
     config = public(cfg)
     record = RunRecord(output_dir, config=config, started=started)
@@ -135,6 +118,34 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     return Run(
         data, _training_data(task, data, trainer), task, trainer, record, output_dir, saved.path if saved else None
     )
+
+
+def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[DataModule, Task]:
+    """Builds what is trained and on what, with the weights that it starts from; facts found are written into `cfg`.
+
+    Args:
+        cfg: the config that `configs/train.yaml` composes.
+        saved: the run that is gone on with, which must fit.
+    """
+    seed_everything(cfg.seed, verbose=False)
+    _take_preprocessing(cfg, saved)
+    data = build_data(cfg)
+    data.check_training()
+    _weigh_classes(cfg, data)
+    if saved is not None:
+        check_resumable(cfg, saved.checkpoint, fingerprint=data.fingerprint)
+    model = build_model(cfg, class_names=data.class_names)
+    if "image_size" in cfg.data:
+        explained("model", check_image_size, model, cfg.data.in_channels, cfg.data.image_size)
+    if cfg.init_from:
+        started_from = find_checkpoint(cfg.init_from, option="init_from")
+        print(explained("init_from", load_weights, model, started_from, class_names=data.class_names))
+    task = build_task(cfg, model)
+    if saved is not None:
+        check_weights(saved.checkpoint, task.state_dict())
+    task.renew_options = saved is not None and cfg.allow_changes
+    _prepare_fine_tuning(cfg, task)
+    return data, task
 
 
 def _training_data(task: Task, data: DataModule, trainer: Trainer) -> DataModule:

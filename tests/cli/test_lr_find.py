@@ -51,6 +51,13 @@ def test_gradients_that_are_accumulated_make_one_step(tmp_path: Path, capsys: py
     assert shown.startswith("12 steps from 0.0001 to 0.01") and code in (0, 2)
 
 
+def test_it_starts_as_a_run_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [*DATA, "task.criterion.class_weights=balanced", "finetune=linear_probe", "steps=20"]
+    code, _, errors = lr_find(capsys, *given, f"output_dir={tmp_path}", "start=1e-4")
+    assert code == 0, errors  # the weights of classes were found, and the frozen layers said to be random
+    assert "finetune: the layers that are frozen have random weights" in errors[0]
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [

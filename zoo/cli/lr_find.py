@@ -99,23 +99,16 @@ def _find(cfg: DictConfig, own: Sequence[str], rest: Sequence[str]) -> None:
 
 def _fit(cfg: DictConfig, tried: "LearningRateRange", steps: int) -> None:
     """Trains for so many steps, without validation, schedule or a trace."""
-    from lightning.pytorch import seed_everything
-
-    from zoo.build import build_data, build_model, build_task, build_trainer
+    from zoo.build import build_data_and_task, build_trainer
     from zoo.failure import failing_in_words
 
-    seed_everything(cfg.seed, verbose=False)
     with open_dict(cfg):
         cfg.scheduler = None
-        cfg.task.on_nonfinite, cfg.task.max_skipped = (
-            "skip",
-            steps,
-        )  # an exploded loss ends the test, and not in an error
+        # A loss that explodes ends the test, and not in an error.
+        cfg.task.on_nonfinite, cfg.task.max_skipped = "skip", steps
         shorter: dict[str, Any] = {"max_steps": steps, "max_epochs": -1, "limit_val_batches": 0}
         cfg.trainer = OmegaConf.merge(cfg.trainer, shorter)
-    data = build_data(cfg)
-    data.check_training()
-    task = build_task(cfg, build_model(cfg))
+    data, task = build_data_and_task(cfg)
     trainer = build_trainer(cfg, [tried], loggers=[])
     with failing_in_words(Path(cfg.paths.logs_dir), trainer=trainer, task=task, data=data):
         trainer.fit(task, datamodule=data)
