@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
 from zoo.callbacks import figures
-from zoo.callbacks.tensorboard import TensorBoard
+from zoo.callbacks.examples import Examples, show
 from zoo.ranges import PositiveInt
 
 _MOST_TOKENS = 60  # of either side, in a picture that can be read
@@ -37,7 +37,7 @@ class AttentionMap(NamedTuple):
     written: Sequence[str]
 
 
-class AttentionMaps(Callback):
+class AttentionMaps(Examples):
     """Draws attention after the first, second, fourth, eighth ... validation of a fit, and after a test.
 
     Args:
@@ -47,74 +47,34 @@ class AttentionMaps(Callback):
     """
 
     def __init__(self, directory: str | Path | None = None, *, num_texts: PositiveInt = 6) -> None:
-        self.directory = None if directory is None else Path(directory)
+        super().__init__(directory)
         self.num_texts = num_texts
         self._samples: list[tuple[Tensor, Tensor]] = []
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
         """Keeps a text of the batch."""
-        if (trainer.state.fn == "validate") == (self.directory is not None) and self._is_due(trainer):
-            self._keep(trainer, pl_module, outputs, batch)
-
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
-    ) -> None:
-        """Keeps a text of the batch."""
-        if self.directory is not None:
-            self._keep(trainer, pl_module, outputs, batch)
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws."""
-        self._draw(trainer, pl_module, "val")
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws."""
-        self._draw(trainer, pl_module, "test")
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        """Whether this validation is one to draw: a power of two in the epochs, so that nothing is remembered."""
-        if self.directory is not None:
-            return True
-        epoch = trainer.current_epoch + 1
-        logs = any(isinstance(logger, TensorBoard) for logger in trainer.loggers)
-        return logs and epoch & (epoch - 1) == 0 and not trainer.sanity_checking
-
-    def _keep(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any) -> None:
         texts = outputs.get("texts") if isinstance(outputs, Mapping) else None
-        data, model = getattr(trainer, "datamodule", None), getattr(module, "model", None)
+        data, model = getattr(trainer, "datamodule", None), getattr(pl_module, "model", None)
         whole = isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)  # the others have it in parts
         takes_part = hasattr(model, "attention_weights") and hasattr(data, "source_tokenizer")
-        if not (texts and takes_part and whole and trainer.is_global_zero):
+        if not (texts and takes_part and whole):
             return
         source, written = batch["input"][0], next(iter(texts.values()))[0]
         source, written = source[source != 0], written[written != 0]
         if len(source) <= _MOST_TOKENS and len(written) <= _MOST_TOKENS:
             self._samples.append((source, written))
 
-    def _draw(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Draws."""
         samples, self._samples = self._samples, []
         if not samples:
             return
         places = np.linspace(0, len(samples) - 1, min(self.num_texts, len(samples))).round().astype(int)
-        found = [attention_map(module, trainer, *samples[place]) for place in dict.fromkeys(places.tolist())]
+        found = [attention_map(pl_module, trainer, *samples[place]) for place in dict.fromkeys(places.tolist())]
         maps = [each for each in found if each is not None]
         if not maps:
             return
-        picture = attention_figure(maps)
-        if self.directory is not None:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            figures.save_png(picture, self.directory / "attention.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.log_image(f"{stage}/report/attention", picture, trainer.global_step)
+        show(trainer, stage, {"attention": attention_figure(maps)}, directory=self.directory)
 
 
 def attention_map(module: LightningModule, trainer: Trainer, source: Tensor, written: Tensor) -> AttentionMap | None:

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from zoo.callbacks.box_pictures import comparison
+from zoo.callbacks.examples import Examples, show
 from zoo.callbacks.image_grid import displayable, preprocessing_of
-from zoo.callbacks.tensorboard import TensorBoard
 from zoo.ranges import PositiveInt
 
 
@@ -31,7 +31,7 @@ class Detected(NamedTuple):
     found: np.ndarray
 
 
-class DetectionExamples(Callback):
+class DetectionExamples(Examples):
     """Shows the same images in TensorBoard, as `report/detections`, after validations 1, 2, 4, 8 ... of a fit.
 
     A task takes part by returning `{"detections": (B, D, 6), "objects": (B, M, 6), "index": (B,)}` from its step.
@@ -41,45 +41,30 @@ class DetectionExamples(Callback):
     """
 
     def __init__(self, num_images: PositiveInt = 6) -> None:
+        super().__init__()
         self.num_images = num_images
         self._kept: list[Detected] = []
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
         """Keeps the images that are shown."""
-        if not self._is_due(trainer) or not is_detection(outputs):
+        if not is_detection(outputs):
             return
-        size = trainer.datamodule.sizes["val"]  # type: ignore[attr-defined]
+        size = trainer.datamodule.sizes[stage]  # type: ignore[attr-defined]
         shown = torch.linspace(0, size - 1, min(self.num_images, size)).long()
         rows = torch.isin(outputs["index"].cpu(), shown).nonzero().flatten()
         self._kept += detected(outputs, batch, rows, preprocessing_of(trainer))
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Shows them."""
         kept, self._kept = sorted(self._kept, key=lambda each: each.sample), []
         if not kept:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         names = [str(name) for name in data.class_names]
-        captions = [f"{Path(data.sample_name('val', each.sample)).name} (true, found)" for each in kept]
+        captions = [f"{Path(data.sample_name(stage, each.sample)).name} (true, found)" for each in kept]
         _, images, truth, found = zip(*kept, strict=True)
         picture = comparison(images, truth, found, class_names=names, captions=captions)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.log_image("val/report/detections", picture, trainer.global_step)
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        """Whether this validation is one to show: a power of two in the epochs, so that nothing is remembered."""
-        epoch = trainer.current_epoch + 1
-        logs = trainer.is_global_zero and any(isinstance(logger, TensorBoard) for logger in trainer.loggers)
-        return logs and epoch & (epoch - 1) == 0 and trainer.state.fn == "fit" and not trainer.sanity_checking
+        show(trainer, stage, {"detections": picture})
 
 
 def is_detection(outputs: Any) -> bool:

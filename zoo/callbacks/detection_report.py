@@ -14,9 +14,9 @@ from zoo.callbacks import figures
 from zoo.callbacks.box_pictures import SHOWN, comparison
 from zoo.callbacks.detection_examples import Detected, detected, is_detection
 from zoo.callbacks.detection_figures import precision_recall
+from zoo.callbacks.examples import show
 from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.image_grid import preprocessing_of
-from zoo.callbacks.tensorboard import TensorBoard
 from zoo.metrics.detection import class_precisions
 from zoo.metrics.detection_matching import Verdicts, average_precision, confusions, judge, match
 from zoo.ranges import Fraction, NonNegativeInt
@@ -133,13 +133,7 @@ class DetectionReport(FinalReport):
         _write(self.directory / "per_class.csv", DetectedClass._fields, classes)
         captions = [_caption(names[kept.sample], images[kept.sample]) for kept in worst]
         pictures = _draw(list(images.values()), np.asarray(counts), worst, captions, class_names, stage)
-        for name, picture in pictures.items():
-            figures.save_png(picture, self.directory / f"{name}.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.log_text(f"{stage}/report/per_class", markdown(classes), trainer.global_step)
-                for name, picture in pictures.items():
-                    logger.log_image(f"{stage}/report/{name}", picture, trainer.global_step)
+        show(trainer, stage, pictures, directory=self.directory, texts={"per_class": markdown(classes)})
 
 
 def per_class(images: Sequence[_Image], counts: np.ndarray, class_names: Sequence[str]) -> list[DetectedClass]:

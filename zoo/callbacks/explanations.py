@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
 from zoo.callbacks import figures
+from zoo.callbacks.examples import Examples, show
 from zoo.callbacks.image_grid import displayable, preprocessing_of
-from zoo.callbacks.tensorboard import TensorBoard
 from zoo.models.explain import Explanation, explain
 from zoo.models.test_time_augmentation import TestTimeAugmentation
 from zoo.ranges import PositiveInt
@@ -29,7 +29,7 @@ class Judged(NamedTuple):
     image: Tensor
 
 
-class Explanations(Callback):
+class Explanations(Examples):
     """Draws heat over images after a test, or after the first, second, fourth, eighth ... validation of a fit.
 
     A task takes part by returning `{"preds": (B, K) probabilities, "targets": (B,), "index": (B,)}` from its step, for
@@ -43,48 +43,13 @@ class Explanations(Callback):
     """
 
     def __init__(self, directory: str | Path | None = None, *, num_images: PositiveInt = 12) -> None:
-        self.directory = None if directory is None else Path(directory)
+        super().__init__(directory)
         self.num_images = num_images
         self._wrong: list[Judged] = []
         self._others: list[Judged] = []
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
         """Keeps images of the batch."""
-        if (trainer.state.fn == "validate") == (self.directory is not None) and self._is_due(trainer):
-            self._keep(trainer, outputs, batch, "val")
-
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
-    ) -> None:
-        """Keeps images of the batch."""
-        if self.directory is not None:
-            self._keep(trainer, outputs, batch, "test")
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws."""
-        self._draw(trainer, pl_module, "val")
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws."""
-        self._draw(trainer, pl_module, "test")
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        """Whether this validation is one to draw: a power of two in the epochs, so that nothing is remembered."""
-        if self.directory is not None:
-            return True
-        epoch = trainer.current_epoch + 1
-        logs = any(isinstance(logger, TensorBoard) for logger in trainer.loggers)
-        return logs and epoch & (epoch - 1) == 0 and not trainer.sanity_checking
-
-    def _keep(self, trainer: Trainer, outputs: Any, batch: Any, split: str) -> None:
         names = ("preds", "targets", "index")
         found = [outputs.get(name) for name in names] if isinstance(outputs, Mapping) else []
         values = [value for value in found if isinstance(value, Tensor)]
@@ -92,7 +57,7 @@ class Explanations(Callback):
         whole = isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)  # the others have the model in parts
         if not isinstance(inputs, Tensor) or [value.ndim for value in (inputs, *values)] != [4, 2, 1, 1]:
             return
-        if not (whole and trainer.is_global_zero):
+        if not whole:
             return
         confidence, prediction = values[0].max(dim=1)
         columns = [column.tolist() for column in (confidence, values[2], values[1], prediction)]
@@ -100,41 +65,37 @@ class Explanations(Callback):
         if self.directory is not None:
             wrong = [Judged(*row) for row in rows if row[2] != row[3]]
             self._wrong = _copied(nlargest(self.num_images // 2, [*self._wrong, *wrong], key=_severity))
-        shown = self._shown(trainer, split)
+        shown = self._shown(trainer, stage)
         is_right = self.directory is not None
         others = [Judged(*row) for row in rows if row[1] in shown and (not is_right or row[2] == row[3])]
         self._others += _copied(others)
 
-    def _shown(self, trainer: Trainer, split: str) -> set[int]:
+    def _shown(self, trainer: Trainer, stage: str) -> set[int]:
         """Returns samples that are spread over the split, those of them that are right for a test."""
         sizes = getattr(trainer.datamodule, "sizes", {})  # type: ignore[attr-defined]
-        size = sizes.get(split, self.num_images)
+        size = sizes.get(stage, self.num_images)
         return set(np.linspace(0, size - 1, min(self.num_images, size)).round().astype(int).tolist())
 
-    def _draw(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Draws."""
         wrong, others = self._wrong, self._others
         self._wrong, self._others = [], []
         if not wrong and not others:
             return
         others.sort(key=lambda each: each.sample)
         judged = [*wrong, *others][: self.num_images]
-        model = module.model
+        model = pl_module.model
         if isinstance(model, TestTimeAugmentation):
             model = model.model
         assert isinstance(model, nn.Module)
-        images = torch.stack([each.image for each in judged]).to(module.device)
+        images = torch.stack([each.image for each in judged]).to(pl_module.device)
         classes = torch.tensor([each.prediction for each in judged])
         found = explain(model, images, classes)
         if found is None:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
         picture = draw(judged, images, found, [str(name) for name in data.class_names], preprocessing_of(trainer))
-        if self.directory is not None:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            figures.save_png(picture, self.directory / "explanations.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.log_image(f"{stage}/report/explanations", picture, trainer.global_step)
+        show(trainer, stage, {"explanations": picture}, directory=self.directory)
 
 
 def draw(

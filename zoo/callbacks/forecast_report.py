@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from zoo.callbacks import figures
+from zoo.callbacks.examples import show
 from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.forecast_figures import Window, errors, forecast_windows
 from zoo.callbacks.forecast_scores import (
@@ -25,7 +25,6 @@ from zoo.callbacks.forecast_scores import (
     best_median_worst,
     table,
 )
-from zoo.callbacks.tensorboard import TensorBoard
 from zoo.files import replacing
 from zoo.metrics.forecasting import point
 from zoo.ranges import PositiveInt
@@ -99,11 +98,7 @@ class ForecastReport(FinalReport):
             writer.errors_by_step()
             writer.forecasts(stride)
             pictures["forecasts"] = writer.forecast_windows()
-        for name, picture in pictures.items():
-            figures.save_png(picture, self.directory / f"{name}.png")
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoard):
-                    logger.log_image(f"{stage}/report/{name}", picture, trainer.global_step)
+        show(trainer, stage, pictures, directory=self.directory)
 
 
 class _Writer:

@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from zoo.callbacks import figures
+from zoo.callbacks.examples import show
 from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.image_grid import displayable, preprocessing_of
 from zoo.callbacks.predictions import (
@@ -22,7 +23,6 @@ from zoo.callbacks.predictions import (
     write_predictions,
     write_worst_mistakes,
 )
-from zoo.callbacks.tensorboard import TensorBoard
 from zoo.ranges import NonNegativeInt
 
 
@@ -96,13 +96,7 @@ class PredictionReport(FinalReport):
         classes = per_class(predictions.confusions, class_names)
         write_per_class(self.directory / "per_class.csv", classes)
         pictures = draw(predictions, mistakes, class_names, stage)
-        for name, picture in pictures.items():
-            figures.save_png(picture, self.directory / f"{name}.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.log_text(f"{stage}/report/per_class", markdown(classes), trainer.global_step)
-                for name, picture in pictures.items():
-                    logger.log_image(f"{stage}/report/{name}", picture, trainer.global_step)
+        show(trainer, stage, pictures, directory=self.directory, texts={"per_class": markdown(classes)})
 
 
 def draw(

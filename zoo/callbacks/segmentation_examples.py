@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from zoo.callbacks.examples import Examples, show
 from zoo.callbacks.image_grid import displayable, preprocessing_of
 from zoo.callbacks.mask_pictures import comparison
-from zoo.callbacks.tensorboard import TensorBoard
 from zoo.ranges import PositiveInt
 
 
@@ -23,7 +23,7 @@ class Segmented(NamedTuple):
     pred: np.ndarray
 
 
-class SegmentationExamples(Callback):
+class SegmentationExamples(Examples):
     """Shows the same images in TensorBoard, as `report/segmentation`, after validations 1, 2, 4, 8 ... of a fit.
 
     A task takes part by returning `{"masks": (B, H, W), "targets": (B, H, W), "index": (B,)}` from its step.
@@ -33,27 +33,20 @@ class SegmentationExamples(Callback):
     """
 
     def __init__(self, num_images: PositiveInt = 6) -> None:
+        super().__init__()
         self.num_images = num_images
         self._kept: list[Segmented] = []
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
         """Keeps the images that are shown."""
-        if not self._is_due(trainer) or not is_segmentation(outputs):
+        if not is_segmentation(outputs):
             return
-        size = trainer.datamodule.sizes["val"]  # type: ignore[attr-defined]
+        size = trainer.datamodule.sizes[stage]  # type: ignore[attr-defined]
         shown = torch.linspace(0, size - 1, min(self.num_images, size)).long()
         rows = torch.isin(outputs["index"].cpu(), shown).nonzero().flatten()
         self._kept += segmented(outputs, batch, rows, preprocessing_of(trainer))
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Shows them."""
         kept, self._kept = sorted(self._kept, key=lambda each: each.sample), []
         if not kept:
@@ -62,15 +55,7 @@ class SegmentationExamples(Callback):
         names = [str(name) for name in trainer.datamodule.class_names]  # type: ignore[attr-defined]
         title = f"Validation, epoch {trainer.current_epoch + 1}"
         picture = comparison(images, targets, preds, names, captions=["predicted"] * len(kept), title=title)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.log_image("val/report/segmentation", picture, trainer.global_step)
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        """Whether this validation is one to show: a power of two in the epochs, so that nothing is remembered."""
-        epoch = trainer.current_epoch + 1
-        logs = trainer.is_global_zero and any(isinstance(logger, TensorBoard) for logger in trainer.loggers)
-        return logs and epoch & (epoch - 1) == 0 and trainer.state.fn == "fit" and not trainer.sanity_checking
+        show(trainer, stage, {"segmentation": picture})
 
 
 def is_segmentation(outputs: Any) -> bool:

@@ -11,11 +11,11 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from zoo.callbacks import figures
+from zoo.callbacks.examples import show
 from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.image_grid import preprocessing_of
 from zoo.callbacks.mask_pictures import comparison
 from zoo.callbacks.segmentation_examples import Segmented, is_segmentation, segmented
-from zoo.callbacks.tensorboard import TensorBoard
 from zoo.metrics.segmentation import count_pixels, iou
 from zoo.ranges import NonNegativeInt
 
@@ -94,13 +94,7 @@ class SegmentationReport(FinalReport):
         ]
         _write(self.directory / "per_image.csv", ("index", "name", "mean_iou", "pixel_accuracy"), rows)
         pictures = _draw(confusions, worst, class_names, stage)
-        for name, picture in pictures.items():
-            figures.save_png(picture, self.directory / f"{name}.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.log_text(f"{stage}/report/per_class", markdown(classes), trainer.global_step)
-                for name, picture in pictures.items():
-                    logger.log_image(f"{stage}/report/{name}", picture, trainer.global_step)
+        show(trainer, stage, pictures, directory=self.directory, texts={"per_class": markdown(classes)})
 
 
 def per_class(confusions: np.ndarray, class_names: Sequence[str]) -> list[SegmentedClass]:
