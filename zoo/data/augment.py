@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.batch import Batch
+from zoo.data.counted_draws import CountedDraws, Counters
 from zoo.data.image_ops import affine, affine_matrices, box_mask, crop_and_flip, integers_below
-from zoo.data.order import generator
 from zoo.data.trivial_augment import trivial_augment
 from zoo.ranges import Fraction, NonNegativeFloat, NonNegativeInt, Probability
 from zoo.seeds import counted_seed
@@ -30,7 +30,7 @@ _DRAWS = {
 }
 
 
-class BatchAugment:
+class BatchAugment(CountedDraws):
     """Augments the batches of an epoch by random numbers that are a function of (seed, epoch, sample).
 
     A table of the epoch holds a row of numbers for each sample, so neither the batch size nor the order nor the number
@@ -72,24 +72,10 @@ class BatchAugment:
         self.names = [name for option, names in _DRAWS.items() if getattr(self, option) for name in names]
         self._canvas = torch.empty(0)
 
-    def table(self, num_samples: int, seed: int, epoch: int) -> Tensor:
-        """Draws the random numbers of an epoch.
-
-        Args:
-            num_samples: samples in the training split.
-            seed: of the run.
-            epoch: counted from 0.
-
-        Returns:
-            Numbers from 0 to below 1, or Beta distributed for the weights of mixtures, (N, number of draws).
-        """
-        columns = [self._column(name, num_samples, ("augment", name, seed, epoch)) for name in self.names]
-        return torch.stack(columns, dim=1) if columns else torch.empty(num_samples, 0)
-
-    def _column(self, name: str, num_samples: int, counters: tuple[int | str, ...]) -> Tensor:
-        """Draws one number a sample, (N,)."""
+    def column(self, name: str, num_samples: int, counters: Counters) -> Tensor:
+        """Draws one number a sample, (N,), Beta distributed for the weights of mixtures."""
         if name not in ("mixup", "cutmix"):
-            return torch.rand(num_samples, generator=generator(*counters))
+            return super().column(name, num_samples, counters)
         alpha = getattr(self, name)
         weights = np.random.default_rng(counted_seed(*counters)).beta(alpha, alpha, num_samples)
         return torch.from_numpy(weights).float()

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from zoo.data.counted_draws import CountedDraws
 from zoo.data.letterbox import Region
-from zoo.data.order import generator
 from zoo.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from zoo.seeds import counted_seed
 
@@ -40,7 +40,7 @@ class Spot(NamedTuple):
     flip_vertical: bool = False
 
 
-class BoxAugment:
+class BoxAugment(CountedDraws):
     """Mirrors, scales, crops, puts four images together and changes colours; boxes go along.
 
     What moves pixels is decided where an image is decoded, so that a crop is cut from all the pixels it has; colours
@@ -123,21 +123,6 @@ class BoxAugment:
         # What just fits lies as it does in a validation.
         along = (draw.random(), draw.random()) if self.max_scale > self.min_scale else (0.0, 0.0)
         return Spot(row, region, zoom, along, flip, flip_vertical)
-
-    def table(self, num_samples: int, seed: int, epoch: int) -> Tensor:
-        """Draws the random numbers of an epoch, from 0 to below 1, for what happens to colours.
-
-        Args:
-            num_samples: samples in the training split.
-            seed: of the run.
-            epoch: counted from 0.
-
-        Returns:
-            A row for each sample, (N, number of draws).
-        """
-        counters = [("augment", name, seed, epoch) for name in self.names]
-        columns = [torch.rand(num_samples, generator=generator(*counter)) for counter in counters]
-        return torch.stack(columns, dim=1) if columns else torch.empty(num_samples, 0)
 
     def on_pixels(self, images: Tensor, draws: Tensor) -> Tensor:
         """Changes colours, all of them by one linear map an image.

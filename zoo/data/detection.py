@@ -17,7 +17,7 @@ from zoo.data.base import Split
 from zoo.data.box_augment import BoxAugment
 from zoo.data.box_files import BoxFiles
 from zoo.data.decode import MEND_OR_SKIP
-from zoo.data.files_loader import AllFiles, FilesLoader
+from zoo.data.files_loader import AllFiles, FilesLoader, split_loader
 from zoo.data.image_ops import box_mask
 from zoo.data.image_scan import SUFFIXES
 from zoo.data.images import NormalizedImages
@@ -139,16 +139,8 @@ class DetectionData(NormalizedImages):
 
     def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> FilesLoader:
         """Returns batches of a split that worker processes decode."""
-        root_device = self.trainer.strategy.root_device.type if self.trainer is not None else "cpu"
-        return FilesLoader(
-            self._files(self.samples[split], self._padding, train=train),
-            order=order,
-            batch_size=batch_size,
-            drop_last=train,
-            start=self.batches_trained if train else lambda: 0,
-            num_workers=self.num_workers,
-            pin_memory=root_device == "cuda",
-            on_bad_sample=self.on_bad_sample,
+        return split_loader(
+            self, self._files(self.samples[split], self._padding, train=train), order, batch_size, train=train
         )
 
     def file_loader(self, files: Sequence[Path]) -> AllFiles:

@@ -3,7 +3,7 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -132,6 +132,39 @@ class FilesLoader(EpochLoader[Batch]):
         if len(self.bad_rows) > MOST_BAD * len(self.files):
             total = f"{len(self.bad_rows)} of {len(self.files)} {self.files.kind} cannot be decoded"
             raise TrainingStopped(file, f"{total}, the last for {problem}", "look at the files that were warned of")
+
+
+class SplitOfFiles(Protocol):
+    """What `split_loader` reads of a data module."""
+
+    trainer: Any
+    num_workers: int
+    on_bad_sample: Literal["error", "skip"]
+
+    def batches_trained(self) -> int:
+        """Returns how many batches of the current epoch were trained on."""
+
+
+def split_loader(data: SplitOfFiles, files: FileData, order: Order, batch_size: int, *, train: bool) -> FilesLoader:
+    """Returns batches of a split that worker processes decode.
+
+    Args:
+        data: the data module that the split is of.
+        files: of the split.
+        order: order of the samples.
+        batch_size: files in a batch of one process.
+        train: whether it is trained on them: then no batch is but partly full, and the epoch goes on where it was.
+    """
+    return FilesLoader(
+        files,
+        order=order,
+        batch_size=batch_size,
+        drop_last=train,
+        start=data.batches_trained if train else lambda: 0,
+        num_workers=data.num_workers,
+        pin_memory=data.trainer is not None and data.trainer.strategy.root_device.type == "cuda",
+        on_bad_sample=data.on_bad_sample,
+    )
 
 
 class AllFiles(FilesLoader):

@@ -13,7 +13,7 @@ from torch import Tensor
 from zoo.data.augment import BatchAugment
 from zoo.data.base import BadSample, Split, Watch, unwatched
 from zoo.data.decode import MEND_OR_SKIP
-from zoo.data.files_loader import FilesLoader
+from zoo.data.files_loader import FilesLoader, split_loader
 from zoo.data.image_files import ImageFiles
 from zoo.data.image_scan import class_names, readable, scan
 from zoo.data.images import ImageData
@@ -210,17 +210,7 @@ class ImageFolder(ImageData):
 
     def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> FilesLoader:
         """Returns batches of a split that worker processes decode."""
-        root_device = self.trainer.strategy.root_device.type if self.trainer is not None else "cpu"
-        return FilesLoader(
-            self._images(split, self.labels[split], train=train),
-            order=order,
-            batch_size=batch_size,
-            drop_last=train,
-            start=self.batches_trained if train else lambda: 0,
-            num_workers=self.num_workers,
-            pin_memory=root_device == "cuda",
-            on_bad_sample=self.on_bad_sample,
-        )
+        return split_loader(self, self._images(split, self.labels[split], train=train), order, batch_size, train=train)
 
     def _images(self, split: str, labels: Tensor, *, train: bool) -> ImageFiles:
         """Returns the images of a split as a dataset."""

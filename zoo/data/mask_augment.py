@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from zoo.data.counted_draws import CountedDraws
 from zoo.data.image_ops import affine, affine_matrices
-from zoo.data.order import generator
 from zoo.ranges import Fraction, NonNegativeFloat
 
 NO_CLASS = 255  # in masks of bytes, where there is no target
@@ -22,7 +22,7 @@ _DRAWS = {
 }
 
 
-class MaskAugment:
+class MaskAugment(CountedDraws):
     """Augments the batches of an epoch by random numbers that are a function of (seed, epoch, sample).
 
     Images are resampled bilinearly, masks by the nearest pixel; what comes in from outside is black and has no target.
@@ -50,21 +50,6 @@ class MaskAugment:
         self.flip, self.rotate, self.translate, self.scale = flip, rotate, translate, scale
         self.brightness, self.contrast = brightness, contrast
         self.names = [name for option, names in _DRAWS.items() if getattr(self, option) for name in names]
-
-    def table(self, num_samples: int, seed: int, epoch: int) -> Tensor:
-        """Draws the random numbers of an epoch.
-
-        Args:
-            num_samples: samples in the training split.
-            seed: of the run.
-            epoch: counted from 0.
-
-        Returns:
-            Numbers from 0 to below 1, (N, number of draws).
-        """
-        counters = [("augment", name, seed, epoch) for name in self.names]
-        columns = [torch.rand(num_samples, generator=generator(*counter)) for counter in counters]
-        return torch.stack(columns, dim=1) if columns else torch.empty(num_samples, 0)
 
     def __call__(self, images: Tensor, masks: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
         """Augments a batch.

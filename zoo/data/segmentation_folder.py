@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.data.base import BadSample, Split, Watch, unwatched
 from zoo.data.decode import MEND_OR_SKIP
-from zoo.data.files_loader import FilesLoader
+from zoo.data.files_loader import FilesLoader, split_loader
 from zoo.data.mask_augment import NO_CLASS, MaskAugment
 from zoo.data.mask_files import MaskFiles
 from zoo.data.mask_scan import Look, MaskClasses, Pair, classes_of, find_pairs, survey, usable
@@ -226,17 +226,7 @@ class SegmentationFolder(SegmentationData):
 
     def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> FilesLoader:
         """Returns batches of a split that worker processes decode."""
-        root_device = self.trainer.strategy.root_device.type if self.trainer is not None else "cpu"
-        return FilesLoader(
-            self._files(self.pairs[split], train=train),
-            order=order,
-            batch_size=batch_size,
-            drop_last=train,
-            start=self.batches_trained if train else lambda: 0,
-            num_workers=self.num_workers,
-            pin_memory=root_device == "cuda",
-            on_bad_sample=self.on_bad_sample,
-        )
+        return split_loader(self, self._files(self.pairs[split], train=train), order, batch_size, train=train)
 
     def _files(self, pairs: Sequence[Pair], *, train: bool) -> MaskFiles:
         assert self.image_size is not None and self.in_channels is not None

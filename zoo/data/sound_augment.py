@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from zoo.data.counted_draws import CountedDraws
 from zoo.data.order import generator
 from zoo.errors import OptionError
 from zoo.ranges import Fraction, NonNegativeFloat, PositiveInt
@@ -13,7 +14,7 @@ _COLOURS = (0.0, 0.5, 1.0)  # amplitude falls by frequency to this power: white,
 _BANK = 1 << 17  # samples of noise of each colour
 
 
-class SoundAugment:
+class SoundAugment(CountedDraws):
     """Augments the batches of an epoch by random numbers that are a function of (seed, epoch, sample).
 
     A table of the epoch holds a row of numbers for each sample, so neither the batch size nor the order nor the number
@@ -65,20 +66,6 @@ class SoundAugment:
         }
         self.names = [name for option, names in draws.items() if getattr(self, option) for name in names]
         self._noises = torch.empty(0)
-
-    def table(self, num_samples: int, seed: int, epoch: int) -> Tensor:
-        """Draws the random numbers of an epoch.
-
-        Args:
-            num_samples: samples in the training split.
-            seed: of the run.
-            epoch: counted from 0.
-
-        Returns:
-            Numbers from 0 to below 1, (N, number of draws).
-        """
-        draws = [torch.rand(num_samples, generator=generator("augment", name, seed, epoch)) for name in self.names]
-        return torch.stack(draws, dim=1) if draws else torch.empty(num_samples, 0)
 
     def on_waves(self, waves: Tensor, draws: Tensor) -> Tensor:
         """Applies what works on waveforms: speed and shift, then gain, then noise.

@@ -4,76 +4,33 @@ Zhi Tian, Chunhua Shen, Hao Chen, Tong He, "FCOS: Fully Convolutional One-Stage 
 arXiv:1904.01355.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torchvision.models.detection import FCOS as TorchvisionFCOS
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from zoo.models.cnn.torchvision_model import replace_first_convolution
-from zoo.models.detection.classifier_pyramid import ClassifierPyramid
-from zoo.models.detection.published import NUM_CLASSES, load_published, published
-from zoo.models.detection.torchvision_detector import DenseDetector, DenseOutputs, Targets, new_classifier
+from zoo.models.detection.one_stage import OneStageDetector
+from zoo.models.detection.torchvision_detector import DenseOutputs, Targets
 from zoo.ranges import Fraction, PositiveInt
 
 
-class FCOS(DenseDetector):
+class FCOS(OneStageDetector):
     """A one-stage detector without anchors, whose levels share the objects by their size.
 
     Args:
         num_classes: K, number of classes.
         in_channels: C, channels of the images.
-        backbone: a classifier of torchvision, such as "resnet50" or "mobilenet_v2".
-        weights: None starts from random ones; a name that torchvision gives of the whole detector, "COCO_V1", where it
-            publishes one on this backbone (resnet50), or of the backbone, such as "IMAGENET1K_V1"; "DEFAULT" takes the
-            first that there is.
-        frozen_norm: whether the backbone's batch norms are constants, as they were trained with the weights.
-        score_threshold: detections below are left out.
         iou_threshold: overlap from which on two detections of a class are of one object.
-        max_detections: at most so many are given.
-
-    Raises:
-        ValueError: the name or the weights are unknown or not to be had, or the backbone lacks a stride.
+        options: see `zoo.models.detection.one_stage.OneStageDetector`.
     """
 
+    make_network: ClassVar = TorchvisionFCOS
+    on_resnet50: ClassVar[str] = "fcos_resnet50_fpn"
+
     def __init__(
-        self,
-        num_classes: PositiveInt,
-        in_channels: PositiveInt,
-        *,
-        backbone: str = "resnet50",
-        weights: str | None = None,
-        frozen_norm: bool = False,
-        score_threshold: Fraction = 0.05,
-        iou_threshold: Fraction = 0.6,
-        max_detections: PositiveInt = 100,
+        self, num_classes: PositiveInt, in_channels: PositiveInt, *, iou_threshold: Fraction = 0.6, **options: Any
     ) -> None:
-        name = "fcos_resnet50_fpn" if backbone == "resnet50" else None
-        whole, of_backbone = published(name, backbone, weights)
-        pyramid = ClassifierPyramid(
-            backbone,
-            in_channels=3,
-            strides=(8, 16, 32),
-            out_channels=256,
-            weights=of_backbone,
-            frozen_norm=frozen_norm,
-            extra_blocks=LastLevelP6P7(256, 256),
-        )
-        network: Any = TorchvisionFCOS(
-            pyramid,
-            NUM_CLASSES if whole else num_classes,
-            score_thresh=score_threshold,
-            nms_thresh=iou_threshold,
-            detections_per_img=max_detections,
-        )
-        if whole:
-            load_published(network, whole)
-            head = network.head.classification_head
-            head.cls_logits = new_classifier(head.cls_logits, head.num_anchors * num_classes)
-            head.num_classes = num_classes
-        if in_channels != 3:
-            replace_first_convolution(pyramid.body, in_channels, keep_weights=weights is not None)
-        super().__init__(network, max_detections=max_detections)
+        super().__init__(num_classes, in_channels, iou_threshold=iou_threshold, **options)
 
     def compute_losses(self, outputs: DenseOutputs, targets: Targets) -> dict[str, Tensor]:
         """Returns the losses of classes, boxes and centredness."""
