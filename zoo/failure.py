@@ -38,6 +38,23 @@ def failing_in_words(directory: Path, *, trainer: Trainer, task: Task, data: Dat
         raise known from error
 
 
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Lets a file that cannot be written end in words.
+
+    Args:
+        output: the file.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = "make room or choose another output"
+        raise StorageError(str(output), f"cannot be written ({error.strerror})", remedy) from error
+
+
 def explained_failure(
     error: Exception, directory: Path, *, trainer: Trainer, task: Task, data: DataModule
 ) -> RunError | None:

@@ -75,8 +75,9 @@ def _config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
     asked: Any = OmegaConf.to_container(cfg.data, resolve=True) if cfg.get("data") else {}
     data: Any = asked if "_target_" in asked else OmegaConf.to_container(OmegaConf.merge(run_cfg.data, asked))
     source = data["source"] if isinstance(data.get("source"), dict) else data
-    if "data_dir" in source and (cfg.paths.data_dir or source["data_dir"] is None):
-        source["data_dir"] = cfg.paths.data_dir or saved["config"]["paths"]["data_dir"]
+    data_dir = OmegaConf.select(cfg, "paths.data_dir")
+    if "data_dir" in source and (data_dir or source["data_dir"] is None):
+        source["data_dir"] = data_dir or saved["config"]["paths"]["data_dir"]
     if "evaluation_only" in data:  # of a folder or a file that was not trained on, every sample is judged
         data["evaluation_only"] = _origin(data) != _origin(saved["config"]["data"])
     if (kind := _CLASSES & saved["config"]["data"].keys()) != _CLASSES & data.keys():

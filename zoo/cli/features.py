@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig
 
 from zoo.config.entry import run
-from zoo.errors import OptionError, StorageError
+from zoo.errors import OptionError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -152,6 +152,7 @@ def _judge(parts: Sequence[Rows], neighbours: int) -> None:
 def _write(output: Path, parts: Sequence[Rows]) -> None:
     import numpy as np
 
+    from zoo.failure import writing
     from zoo.files import replacing
 
     names = np.array([name for part in parts for name in part.names])
@@ -173,9 +174,5 @@ def _write(output: Path, parts: Sequence[Rows]) -> None:
         )
         csv.writer(text, lineterminator="\n").writerows([header, *rows])
         content.write(text.getvalue().encode())
-    try:
-        with replacing(output) as file:
-            file.write(content.getvalue())
-    except OSError as error:
-        remedy = "make room or choose another output"
-        raise StorageError(str(output), f"cannot be written ({error.strerror})", remedy) from error
+    with writing(output), replacing(output) as file:
+        file.write(content.getvalue())

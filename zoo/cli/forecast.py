@@ -7,12 +7,12 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from zoo.config.entry import run
-from zoo.errors import OptionError, StorageError
+from zoo.errors import OptionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,17 +47,25 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _forecast(cfg: DictConfig) -> None:
-    from zoo.build import prepare_process  # torch is imported here, after the config was checked
-    from zoo.checkpoint import find_checkpoint, load_checkpoint
+    from zoo.build import make_data, prepare_process  # torch is imported here, after the config was checked
     from zoo.config.run_directory import make_directory
+    from zoo.data.series import SeriesData
     from zoo.data.series_future import last_window
+    from zoo.restore import open_checkpoint
 
     prepare_process()
-    path = find_checkpoint(cfg.ckpt, option="ckpt")
-    task, data = _restored(cfg, load_checkpoint(path, option="ckpt"))
+    found = open_checkpoint(cfg)
+    if "horizon" not in found.cfg.data:
+        raise OptionError("ckpt", f"{cfg.ckpt} is no forecaster", "name a run of data=series_file, or the like")
+    file = {"path": str(Path(cfg.input).expanduser().resolve()), "data_dir": None, "address": None}
+    found.cfg.data = {**found.cfg.data, **file}
+    task, data = found.task(), make_data(found.cfg)
+    assert isinstance(data, SeriesData)
     window = last_window(data)
     values = _values(task, data, window)
-    output = Path(cfg.output).expanduser() if cfg.output else path.parent / "forecast" / f"{Path(cfg.input).stem}.csv"
+    output = (
+        Path(cfg.output).expanduser() if cfg.output else found.path.parent / "forecast" / f"{Path(cfg.input).stem}.csv"
+    )
     make_directory(output.parent, option="output")
     levels = getattr(task, "quantiles", None) or ()
     targets = list(data.targets or ())
@@ -72,34 +80,6 @@ def _forecast(cfg: DictConfig) -> None:
     if len(rows) > _MOST_ROWS:
         print(f"({len(rows) - _MOST_ROWS} more)")
     print(f"\n{output}\n{output.with_suffix('.png')}")
-
-
-def _restored(cfg: DictConfig, checkpoint: dict[str, Any]) -> "tuple[Task, SeriesData]":
-    """Returns the task with its weights, and the data module of the file, which has not been read yet.
-
-    Raises:
-        OptionError: the checkpoint is of no forecaster.
-    """
-    from zoo.build import build_model, build_task, make_data
-    from zoo.config.allowed import grant, granted
-    from zoo.config.check import OptionErrors, check
-    from zoo.data.series import SeriesData
-
-    saved = checkpoint["zoo"]
-    run_cfg = OmegaConf.create(dict(saved["config"]))
-    if "horizon" not in run_cfg.data:
-        raise OptionError("ckpt", f"{cfg.ckpt} is no forecaster", "name a run of data=series_file, or the like")
-    file = {"path": str(Path(cfg.input).expanduser().resolve()), "data_dir": None, "address": None}
-    asked: Any = OmegaConf.to_container(cfg.data, resolve=True) if cfg.get("data") else {}
-    run_cfg.data = {**run_cfg.data, **asked, **saved["preprocessing"], **file}
-    grant(run_cfg, granted(cfg))
-    if errors := check(run_cfg):
-        raise OptionErrors(errors)
-    task = build_task(run_cfg, build_model(run_cfg))
-    task.load_state_dict(checkpoint["state_dict"])
-    data = make_data(run_cfg)
-    assert isinstance(data, SeriesData)
-    return task, data
 
 
 def _values(task: "Task", data: "SeriesData", window: "LastWindow") -> "np.ndarray":
@@ -142,14 +122,12 @@ def _picture(
 
 def _write(output: Path, rows: Sequence[Sequence[str]], picture: "np.ndarray") -> None:
     from zoo.callbacks.figures import save_png
+    from zoo.failure import writing
     from zoo.files import replacing
 
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    try:
+    with writing(output):
         with replacing(output) as file:
             file.write(text.getvalue().encode())
         save_png(picture, output.with_suffix(".png"))
-    except OSError as error:
-        remedy = "make room or choose another output"
-        raise StorageError(str(output), f"cannot be written ({error.strerror})", remedy) from error

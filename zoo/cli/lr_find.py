@@ -76,6 +76,7 @@ def _find(cfg: DictConfig, own: Sequence[str], rest: Sequence[str]) -> None:
     from zoo.callbacks.figures import save_png
     from zoo.callbacks.learning_rate_range import LearningRateRange, draw, suggest
     from zoo.config.run_directory import make_directory
+    from zoo.failure import writing
     from zoo.files import replacing
 
     prepare_process()
@@ -85,9 +86,10 @@ def _find(cfg: DictConfig, own: Sequence[str], rest: Sequence[str]) -> None:
     directory = make_directory(cfg.output_dir or Path(cfg.paths.logs_dir, "lr_find"), option="output_dir")
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("lr", "loss"), *zip(tried.rates, tried.losses, strict=True)])
-    with replacing(directory / "lr_find.csv") as file:
-        file.write(text.getvalue().encode())
-    save_png(draw(tried.rates, tried.losses, suggestion), directory / "lr_find.png")
+    with writing(directory / "lr_find.csv"):
+        with replacing(directory / "lr_find.csv") as file:
+            file.write(text.getvalue().encode())
+        save_png(draw(tried.rates, tried.losses, suggestion), directory / "lr_find.png")
     print(f"{len(tried.rates)} steps from {tried.rates[0]:.2g} to {tried.rates[-1]:.2g}: {directory / 'lr_find.png'}")
     if suggestion is None:
         raise OptionError("end", "the loss fell at none of the learning rates", "widen start and end, or see the data")

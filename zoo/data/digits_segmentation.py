@@ -94,13 +94,7 @@ class DigitsSegmentation(SegmentationData):
 
     def loader(self, split: Split, order: Order, batch_size: int, *, train: bool) -> BatchLoader:
         """Returns batches cut from the tensors of a split."""
-        root = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
-        return BatchLoader(
-            self.canvases[split].images,
-            self.canvases[split].masks,
-            order=order,
-            batch_size=batch_size,
-            drop_last=train,
-            start=self.batches_trained if train else lambda: 0,
-            device=root if self.device_cache and root.type == "cuda" else "cpu",
+        drawn, cache = self.canvases[split], self.device_cache
+        return self.cut_batches(
+            drawn.images, split, order, batch_size, train=train, device_cache=cache, targets=drawn.masks
         )

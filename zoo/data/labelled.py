@@ -150,27 +150,50 @@ class LabelledData(SplitData):
         Raises:
             DataError: the data have classes that the model does not know.
         """
+        places = self.places_among(class_names, remedy="rename them, or leave them out")
+        self.labels = {split: places[labels] for split, labels in self.labels.items()}
+        self.class_names = list(class_names)
+
+    def places_among(self, class_names: Sequence[str], *, remedy: str) -> Tensor:
+        """Returns the number that each class of the data has among others, (K,).
+
+        Args:
+            class_names: of a model.
+            remedy: for classes that it does not know.
+
+        Raises:
+            DataError: there are such.
+        """
         self.prepare_data()
         self.setup()
         if unknown := [name for name in self.class_names if name not in class_names]:
             problem = f"classes {', '.join(unknown)} are not among the checkpoint's {', '.join(class_names)}"
-            raise DataError(self.place_of_class(unknown[0]), problem, "rename them, or leave them out")
-        places = torch.tensor([list(class_names).index(name) for name in self.class_names])
-        self.labels = {split: places[labels] for split, labels in self.labels.items()}
-        self.class_names = list(class_names)
+            raise DataError(self.place_of_class(unknown[0]), problem, remedy)
+        return torch.tensor([list(class_names).index(name) for name in self.class_names])
 
     def place_of_class(self, name: str) -> str:
         """Returns where the data have a class, for errors."""
         return "data"
 
     def cut_batches(
-        self, inputs: Tensor, split: Split, order: Order, batch_size: int, *, train: bool, device_cache: bool
+        self,
+        inputs: Tensor,
+        split: Split,
+        order: Order,
+        batch_size: int,
+        *,
+        train: bool,
+        device_cache: bool,
+        targets: Tensor | None = None,
     ) -> BatchLoader:
-        """Returns a loader of samples that are in memory, kept on the GPU that trains if `device_cache` says so."""
+        """Returns a loader of samples that are in memory, kept on the GPU that trains if `device_cache` says so.
+
+        The targets are the classes of the samples, where others are not given.
+        """
         root = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         return BatchLoader(
             inputs,
-            self.labels[split],
+            self.labels[split] if targets is None else targets,
             order=order,
             batch_size=batch_size,
             drop_last=train,

@@ -14,7 +14,6 @@ from zoo.data.mask_augment import NO_CLASS, MaskAugment
 from zoo.data.mask_files import MaskFiles
 from zoo.data.mask_scan import Pair
 from zoo.data.order import SequentialOrder
-from zoo.errors import DataError
 from zoo.ranges import PositiveInt
 
 
@@ -65,13 +64,8 @@ class SegmentationData(NormalizedImages):
         Raises:
             DataError: the data have classes that the model does not know.
         """
-        self.prepare_data()
-        self.setup()
-        if unknown := [name for name in self.class_names if name not in class_names]:
-            problem = f"classes {', '.join(unknown)} are not among the checkpoint's {', '.join(class_names)}"
-            raise DataError(self.place_of_class(unknown[0]), problem, "rename them in data.classes, or leave them out")
-        places = [list(class_names).index(name) for name in self.class_names]
-        self._targets[: len(places)] = torch.tensor(places)
+        places = self.places_among(class_names, remedy="rename them in data.classes, or leave them out")
+        self._targets[: len(places)] = places
         self.class_names = list(class_names)
 
     def file_loader(self, files: Sequence[Path]) -> AllFiles:
