@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -28,7 +27,7 @@ from zoo.callbacks.run_record import RunRecord
 from zoo.callbacks.stop_on_signal import StopOnSignal
 from zoo.callbacks.watch_ranks import WatchRanks
 from zoo.checkpoint import find_checkpoint
-from zoo.config.allowed import granted, locate
+from zoo.config.allowed import granted
 from zoo.config.construct import construct
 from zoo.config.requeue import note_job
 from zoo.config.resume import resume_command, save_overrides
@@ -37,23 +36,20 @@ from zoo.config.secrets import public
 from zoo.data.base import DataModule
 from zoo.data.feature_data import FeatureData
 from zoo.data.labelled import LabelledData
-from zoo.download import local_file
-from zoo.errors import OptionError, StorageError, explained_option
+from zoo.errors import OptionError, StorageError
+from zoo.failure import explained
 from zoo.layers.naming import importable
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
-from zoo.models.pretrained import SUFFIXES, load_weights, preprocessing_of, read_content
+from zoo.models.pretrained import load_weights
 from zoo.optim.finetuning import FineTuning, LinearProbe
 from zoo.resume import Resumed, check_processes, check_resumable, check_weights, find_resumed
 from zoo.tasks.base import Task
 from zoo.tasks.batch_size import choose_batch_size
 from zoo.tasks.epoch_loop import EpochLoop
-
-# What a user can cause while an object is built; anything else is a defect of ours.
-USER_ERRORS = (ValueError, TypeError, ImportError, OSError, MisconfigurationException)
+from zoo.weights import take_preprocessing, weights_file
 
 _MOST_FEATURES = 2 << 30  # bytes that are kept in memory
-PREPROCESSING = ("mean", "std", "image_size", "center_crop")  # that pretrained weights have, too
 
 
 @dataclass
@@ -128,7 +124,7 @@ def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[
         saved: the run that is gone on with, which must fit.
     """
     seed_everything(cfg.seed, verbose=False)
-    _take_preprocessing(cfg, saved)
+    take_preprocessing(cfg, saved)
     data = build_data(cfg)
     data.check_training()
     _weigh_classes(cfg, data)
@@ -216,7 +212,7 @@ def build_model(cfg: DictConfig, *, class_names: Sequence[str] = ()) -> nn.Modul
         cfg: the config of a run.
         class_names: the classes of the data, which those of a checkpoint are compared with.
     """
-    file = _weights_file(cfg)
+    file = weights_file(cfg)
     if cfg.pretrained and file is None:
         with_weights: nn.Module = _build(cfg.model, "pretrained", weights=cfg.pretrained)
         print(getattr(with_weights, "load_report", None) or f"loaded {cfg.pretrained}")
@@ -225,56 +221,6 @@ def build_model(cfg: DictConfig, *, class_names: Sequence[str] = ()) -> nn.Modul
     if file is not None:
         print(explained("pretrained", load_weights, model, file, class_names=class_names))
     return model
-
-
-def _weights_file(cfg: DictConfig) -> Path | None:
-    """Returns the file that `pretrained` means, None where it is the name of published weights, or null.
-
-    Raises:
-        OptionError: there is no such file, or the model has no published weights.
-    """
-    if not cfg.pretrained:
-        return None
-    file: Path | None = explained("pretrained", local_file, cfg.pretrained)
-    if file is not None and file.is_dir():
-        return find_checkpoint(file, option="pretrained")
-    if file is not None and file.is_file():
-        return file
-    if file is not None or Path(cfg.pretrained).suffix in SUFFIXES:
-        raise OptionError("pretrained", f"there is no file {cfg.pretrained}", "correct the path")
-    if "weights" not in cfg.model:
-        problem = f"{cfg.pretrained} is no file, and this model has no published weights"
-        raise OptionError("pretrained", problem, "give the path of a file of weights")
-    return None
-
-
-def _take_preprocessing(cfg: DictConfig, saved: Resumed | None) -> None:
-    """Writes into `cfg.data`, where it leaves them to the data, what images are to pretrained weights."""
-    started = saved is not None and saved.checkpoint["zoo"]["config"].get("init_from")
-    if not (cfg.pretrained or cfg.init_from or started) or "features" in cfg.data:
-        return
-    content: Any
-    if saved is not None and started:  # init_from is not said again when a run goes on
-        content = saved.checkpoint
-    elif cfg.init_from:
-        content = explained("init_from", read_content, find_checkpoint(cfg.init_from, option="init_from"))
-    else:
-        file = _weights_file(cfg)
-        content = explained("pretrained", read_content, file) if file is not None else None
-    found: dict[str, Any] = preprocessing_of(content)
-    model = locate("model._target_", cfg.model["_target_"], granted(cfg))
-    if not found and cfg.pretrained and not cfg.init_from and hasattr(model, "published_preprocessing"):
-        weights = cfg.pretrained if content is None else None
-        found = explained("pretrained", model.published_preprocessing, **{**cfg.model, "weights": weights})
-    channels = cfg.data.get("in_channels")
-    for name, value in found.items():
-        if name not in PREPROCESSING or name not in cfg.data or cfg.data[name] is not None:
-            continue
-        if name in ("mean", "std") and channels != len(value):
-            if channels is None:
-                continue  # the data are measured
-            value = [sum(value) / len(value)] * channels
-        cfg.data[name] = value
 
 
 def build_task(cfg: DictConfig, model: nn.Module) -> Task:
@@ -364,14 +310,6 @@ def _build(node: Any, where: str, **extra: Any) -> Any:
         return None
     with importable(granted(node)):
         return explained(where, construct, node, where, **extra)
-
-
-def explained(where: str, call: Any, *arguments: Any, **keywords: Any) -> Any:
-    """Calls; what a user has caused ends in one line that names the option."""
-    try:
-        return call(*arguments, **keywords)
-    except USER_ERRORS as error:
-        raise explained_option(where, error) from error
 
 
 def _check_length(options: DictConfig) -> None:

@@ -4,15 +4,19 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
 from zoo.data.base import DataModule
-from zoo.errors import RunError, StorageError
+from zoo.errors import RunError, StorageError, explained_option
 from zoo.memory import is_out_of_memory
 from zoo.tasks.base import Task
 from zoo.tasks.out_of_memory import out_of_memory
 
+# What a user can cause while an object is built; anything else is a defect of ours.
+USER_ERRORS = (ValueError, TypeError, ImportError, OSError, MisconfigurationException)
 _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
 
 
@@ -65,3 +69,11 @@ def explained_failure(
         remedy = "make room or choose another output_dir; what was saved before is intact"
         return StorageError(error.filename or str(directory), f"cannot be written ({error.strerror})", remedy)
     return error if isinstance(error, RunError) else None
+
+
+def explained(where: str, call: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Calls; what a user has caused ends in one line that names the option."""
+    try:
+        return call(*arguments, **keywords)
+    except USER_ERRORS as error:
+        raise explained_option(where, error) from error

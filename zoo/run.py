@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from omegaconf import DictConfig
 
 from zoo import signals
-from zoo.build import Run, build, build_data, build_trainer, explained, prepare_process
+from zoo.build import Run, build, build_data, build_trainer, prepare_process
 from zoo.callbacks.reports import reports
 from zoo.checkpoint import load_checkpoint
 from zoo.config.requeue import requeue
@@ -20,7 +20,7 @@ from zoo.config.resume import resume_command
 from zoo.config.run_directory import make_directory, release_run_directory
 from zoo.data.base import DataModule
 from zoo.errors import OptionError
-from zoo.failure import explained_failure, failing_in_words
+from zoo.failure import explained, explained_failure, failing_in_words
 from zoo.files import write_json
 from zoo.memory import limited_memory
 from zoo.models.test_time_augmentation import TestTimeAugmentation

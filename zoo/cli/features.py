@@ -121,7 +121,7 @@ def _computed(task: "Task", data: "DataModule", batches: Iterable[Any]) -> tuple
     """
     import torch
 
-    from zoo.build import explained
+    from zoo.failure import explained
 
     task.eval()
     features, index, labels = [], [], []
