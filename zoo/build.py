@@ -94,6 +94,8 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     if automatic and saved is not None:
         cfg.data.batch_size = saved.checkpoint["zoo"]["config"]["data"]["batch_size"]
     data, task = build_data_and_task(cfg, saved)
+    if automatic and not isinstance(task, Task):
+        raise OptionError("data.batch_size", f"auto cannot measure a {type(task).__name__}", "give a number")
     if automatic and saved is None:
         _set_batch_size(cfg, data, choose_batch_size(task, data, trainer=build_trainer(cfg, [], loggers=[])))
     if cfg.compile:
@@ -137,6 +139,7 @@ def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[
         started_from = find_checkpoint(cfg.init_from, option="init_from")
         print(explained("init_from", load_weights, model, started_from, class_names=data.class_names))
     task = build_task(cfg, model)
+    task.check_options(cfg.data, cfg.trainer)
     if saved is not None:
         check_weights(saved.checkpoint, task.state_dict())
     task.renew_options = saved is not None and cfg.allow_changes

@@ -45,6 +45,7 @@ RECIPES = {
 # Runs on data of other kinds, complete in themselves; each is given a folder for what it reads.
 OTHER_DATA = {
     "boxes": lambda folder: BOXES,
+    "gan": lambda folder: GAN,
     "language": lambda folder: [*text_run.options(text_run.write_text(folder)), *LANGUAGE],
     "pairs": lambda folder: [*pairs.options(pairs.write_tsv(folder / "pairs.tsv", pairs.samples(132))), *PAIRS],
     "segmentation": lambda folder: SEGMENTATION,
@@ -60,6 +61,14 @@ BOXES = [
     *("data.augment.min_scale=0.5", "data.augment.max_scale=2", "data.augment.flip=0.5", "model.width=4"),
     *("model.head_width=8", "callbacks=ema", "trainer=cpu", "trainer.max_epochs=3", "checkpoint.every_n_steps=1"),
     *("trainer.log_every_n_steps=1", "logger.tensorboard=null", "callbacks.model_graph=null"),
+]
+GAN = [
+    *("data=ring", "data.num_samples=112", "data.num_eval_samples=9", "data.batch_size=16", "data.eval_batch_size=3"),
+    *("task.criterion._target_=zoo.losses.adversarial.Wasserstein", "task.criterion.r1=0.1"),
+    *("task.criterion.penalty_every=2", "task.discriminator_steps=2", "task.generator_clip=1", "scheduler=cosine"),
+    *("model.generator.hidden_size=8", "model.discriminator.hidden_size=8", "trainer=cpu", "trainer.max_epochs=3"),
+    *("checkpoint.every_n_steps=1", "trainer.log_every_n_steps=3", "logger.tensorboard=null"),
+    *("callbacks.model_graph=null",),
 ]
 LANGUAGE = [
     *("model.dropout=0.3", "model.weight_drop=0.2", "model.activation_penalty=1", "checkpoint.every_n_steps=1"),

@@ -8,6 +8,7 @@ from zoo.callbacks.attention_maps import AttentionMaps
 from zoo.callbacks.detection_report import DetectionReport
 from zoo.callbacks.explanations import Explanations
 from zoo.callbacks.forecast_report import ForecastReport
+from zoo.callbacks.generated_samples import SamplesReport
 from zoo.callbacks.prediction_report import PredictionReport
 from zoo.callbacks.segmentation_report import SegmentationReport
 from zoo.callbacks.text_predictions import TextPredictionReport
@@ -22,6 +23,6 @@ def reports(directory: Path, *, explanations: bool = True) -> list[Callback]:
         explanations: whether pictures show where a classifier of images looks.
     """
     of_texts = [TextReport(directory), TextPredictionReport(directory), AttentionMaps(directory)]
-    of_images = [DetectionReport(directory), SegmentationReport(directory)]
+    of_images = [DetectionReport(directory), SegmentationReport(directory), SamplesReport(directory)]
     looks = [Explanations(directory)] if explanations else []
     return [PredictionReport(directory), ForecastReport(directory), *of_images, *looks, *of_texts]

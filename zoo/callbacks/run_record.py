@@ -147,11 +147,12 @@ class RunRecord(Callback):
             **more: further plain values.
         """
         module = trainer.lightning_module
+        network = getattr(module, "model", module)  # without averages that a task keeps beside it
         cuda = module.device.type == "cuda" or trainer.strategy.root_device.type == "cuda"
         peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else peak_resident_memory() / 2**20
         values = {
             **{name: float(value) for name, value in metrics.items()},
-            "num_parameters": sum(parameter.numel() for parameter in module.parameters()),
+            "num_parameters": sum(parameter.numel() for parameter in network.parameters()),
             "seconds_total": self._seconds(),
             "seconds_to_first_step": self.seconds_to_first_step,
             **self._throughput(trainer),

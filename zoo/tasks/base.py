@@ -6,7 +6,6 @@ each stage; it knows no architecture and no modality. A concrete task gives thre
 """
 
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -218,12 +217,12 @@ class Task(ResumableModule):
             where = "optimizer"
             factors = self.finetune.lr_factors(self.model) if self.finetune is not None else None
             optimizer = build_optimizer(self.make_optimizer, self.model, lr_factors=factors)
-            self._options = group_options(optimizer)
+            self._options = [group_options(optimizer)]
             if self.make_scheduler is None:
                 return optimizer
             where = "scheduler"
             scheduler = self.make_scheduler(optimizer, self.num_optimizer_steps())
-            self._options = group_options(optimizer)
+            self._options = [group_options(optimizer)]
         except (TypeError, ValueError) as error:
             raise explained_option(where, error) from error
         if isinstance(scheduler, ReduceLROnPlateau):
@@ -232,20 +231,6 @@ class Task(ResumableModule):
             plateau["strict"] = False  # the first validation may come later than the first epoch ends
             return [optimizer], [plateau]
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
-
-    def num_optimizer_steps(self) -> int:
-        """Returns how many optimizer steps the whole run takes.
-
-        `trainer.estimated_stepping_batches` says the same, but it sets up the loader anew and drops its state.
-        """
-        trainer = self.trainer
-        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
-        limit = trainer.overfit_batches or trainer.limit_train_batches  # type: ignore[attr-defined]
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        if trainer.max_epochs is None or trainer.max_epochs < 0:
-            return trainer.max_steps
-        steps = math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
-        return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
 
     def _log_stage(self, stage: str, record: StageMetrics, *, logger: bool = True) -> None:
         values = record.compute()

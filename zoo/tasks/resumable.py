@@ -4,10 +4,12 @@ Randomness is counted, a step whose loss or gradients are not finite is refused,
 epoch began goes into the checkpoint. Supervised and adversarial tasks share it.
 """
 
+import math
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
@@ -40,9 +42,13 @@ class ResumableModule(LightningModule):
     Attributes:
         model: what is trained; set by the task.
         train_record: what is gathered of training; set by the task.
+        nonfinite_remedy: what to do where a loss or a gradient is not finite.
         renew_options: whether a resumed run takes the optimizer's options from its config, not from the checkpoint.
     """
 
+    nonfinite_remedy: ClassVar[str] = (
+        "lower it, set trainer.gradient_clip_val=1, or leave such steps out with task.on_nonfinite=skip"
+    )
     model: nn.Module
     train_record: StageMetrics
 
@@ -51,7 +57,7 @@ class ResumableModule(LightningModule):
         self.seed = seed
         self.guard = FiniteGuard(on_nonfinite, max_skipped=max_skipped)
         self.renew_options = False
-        self._options: list[dict[str, Any]] = []
+        self._options: list[list[dict[str, Any]]] = []  # of each optimizer's groups
         self._window_end = 0, 0.0
         self._gradients: dict[str, Tensor] = {}
         self._saved_metrics: dict[str, Tensor] = {}
@@ -60,6 +66,31 @@ class ResumableModule(LightningModule):
     def replay(self, batch: Batch) -> None:
         """Computes once more what a step of training computes of a batch, without gradients."""
         raise NotImplementedError
+
+    def check_options(self, data: Mapping[str, Any], trainer: Mapping[str, Any]) -> None:
+        """Refuses options of data and trainer that do not go with the task; by default none.
+
+        Args:
+            data: the options of the data, with the facts found.
+            trainer: the options of the trainer.
+
+        Raises:
+            OptionError: an option does not go with it.
+        """
+
+    def num_optimizer_steps(self) -> int:
+        """Returns how many optimizer steps the whole run takes.
+
+        `trainer.estimated_stepping_batches` says the same, but it sets up the loader anew and drops its state.
+        """
+        trainer = self.trainer
+        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+        limit = trainer.overfit_batches or trainer.limit_train_batches  # type: ignore[attr-defined]
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        if trainer.max_epochs is None or trainer.max_epochs < 0:
+            return trainer.max_steps
+        steps = math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+        return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
 
     def next_commands(self, directory: str) -> list[str]:
         """Returns what may be typed next, after `python`, with the run in a directory; by default nothing special."""
@@ -116,8 +147,7 @@ class ResumableModule(LightningModule):
                 write_json(Path(self.trainer.default_root_dir) / "not_finite.json", everything)
         if place.startswith("the batch"):
             raise TrainingStopped(names[0] if names else "data", problem, "mend or remove the samples")
-        remedy = "lower it, set trainer.gradient_clip_val=1, or leave such steps out with task.on_nonfinite=skip"
-        raise TrainingStopped("optimizer.lr", problem, remedy)
+        raise TrainingStopped("optimizer.lr", problem, self.nonfinite_remedy)
 
     def _replay_step(self, batch_idx: int, batch: Batch) -> None:
         self._seed_step(batch_idx)
@@ -150,7 +180,8 @@ class ResumableModule(LightningModule):
         self._gradients = {}
         if self.renew_options:
             schedules = [config.scheduler for config in self.trainer.lr_scheduler_configs]
-            renew_options(self.trainer.optimizers[0], schedules[0] if schedules else None, self._options)
+            for number, optimizer in enumerate(self.trainer.optimizers):
+                renew_options(optimizer, schedules[number] if schedules else None, self._options[number])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what has been gathered since the epoch began, and since the last optimizer step."""

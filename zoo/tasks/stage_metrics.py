@@ -101,12 +101,17 @@ class StageMetrics(nn.Module):
         if not self._losses:
             return {}
         device = next(iter(self._losses[0].values())).device
-        weights = torch.tensor(self._sizes, dtype=torch.float32, device=device)
         values: dict[str, Tensor] = {}
-        for name in self._losses[0]:
+        for name in dict.fromkeys(name for losses in self._losses for name in losses):
+            # Not every step has every loss: a generator's may come less often than a discriminator's.
+            having = [
+                (losses[name], size) for losses, size in zip(self._losses, self._sizes, strict=True) if name in losses
+            ]
+            found, sizes = zip(*having, strict=True)
+            weights = torch.tensor(sizes, dtype=torch.float32, device=device)
             if name not in self.losses:
                 self.losses[name] = SampleMean().to(device)
-            values[name] = self.losses[name](torch.stack([losses[name] for losses in self._losses]), weights)
+            values[name] = self.losses[name](torch.stack(found), weights)
         if self.metrics is not None:
             preds, targets = self.finish(torch.cat(self._preds)), torch.cat(self._targets)
             if averages:

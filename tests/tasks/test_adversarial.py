@@ -1,0 +1,113 @@
+"""Adversarial training: who steps when, what is averaged, and what is refused in words."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from zoo.checkpoint import load_checkpoint
+from zoo.config.entry import compose
+from zoo.errors import OptionError, TrainingStopped
+from zoo.losses.adversarial import Hinge, NonSaturating, Relativistic
+from zoo.models.gan.mlp import MLPDiscriminator, MLPGenerator
+from zoo.models.gan.pair import GAN
+from zoo.run import evaluate, train
+from zoo.tasks.adversarial import AdversarialTask
+
+TINY = ["data=ring", "data.num_samples=700", "data.num_eval_samples=100", "data.batch_size=100", "trainer=cpu"]
+TINY += ["data.eval_batch_size=50", "model.generator.hidden_size=8", "model.discriminator.hidden_size=8"]
+TINY += ["trainer.max_epochs=2", "logger.tensorboard=null", "callbacks.model_graph=null", "callbacks.console=null"]
+
+
+def run_tiny(directory: Path, *overrides: str) -> dict[str, Any]:
+    train(compose([*TINY, f"output_dir={directory}", *overrides]))
+    metrics: dict[str, Any] = json.loads((directory / "metrics.json").read_text())
+    return metrics
+
+
+def test_steps_count_batches_and_the_checkpoint_repeats_the_test(tmp_path: Path) -> None:
+    options = ["task.discriminator_steps=3", "scheduler=linear", "scheduler.warmup=0"]
+    metrics = run_tiny(tmp_path, *options)
+    assert metrics["global_step"] == 14
+    last = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt", option="ckpt")
+    assert [schedule["last_epoch"] for schedule in last["lr_schedulers"]] == [4, 14]
+    assert [float(state["state"][0]["step"]) for state in last["optimizer_states"]] == [4, 14]
+    generators = [
+        {name.partition(f"{kind}.")[2]: value for name, value in last["state_dict"].items() if name.startswith(kind)}
+        for kind in ("average", "model.generator")
+    ]
+    assert generators[0].keys() == generators[1].keys()
+    assert not torch.equal(*(state["layers.0.weight"] for state in generators))
+    assert {"train/generator_loss", "val/modes", "test/high_quality_share"} <= metrics.keys()
+    judged = evaluate(compose([f"ckpt={tmp_path}", "trainer.accelerator=cpu"], "evaluate"))
+    for name in ("sliced_wasserstein", "high_quality_share", "discriminator_loss"):
+        assert judged[f"test/{name}"] == pytest.approx(metrics[f"test/{name}"], abs=1e-6)
+    assert (tmp_path / "report" / "samples.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["trainer.gradient_clip_val=1"], "trainer.gradient_clip_val: two networks are clipped apart; set task.gen"),
+        (["trainer.accumulate_grad_batches=2"], "trainer.accumulate_grad_batches: 2, but each batch is a step here"),
+        (["scheduler=plateau"], "scheduler: plateau follows one metric"),
+        (["data.batch_size=auto"], "data.batch_size: auto cannot measure a AdversarialTask; give a number"),
+        (["finetune=linear_probe"], "finetune: "),
+    ],
+)
+def test_what_two_networks_cannot_do_is_refused_in_words(options: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=message):
+        run_tiny(tmp_path, *options)
+
+
+def test_a_single_network_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="task: MLP is one network: this task trains two; set model=mlp_gan"):
+        train(compose(["task=adversarial", "model=mlp", f"output_dir={tmp_path}"]))
+
+
+def test_a_step_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingStopped, match=r"is not finite.*task.discriminator_clip=1"):
+        run_tiny(tmp_path, "optimizer.discriminator.lr=1e30")
+
+
+def test_each_network_is_clipped_by_its_own_limit(tmp_path: Path) -> None:
+    recipe = ["optimizer=sgd", "optimizer.weight_decay=0", "trainer.max_epochs=1"]
+    run_tiny(tmp_path / "started", *recipe, "optimizer.lr=0")
+    run_tiny(tmp_path / "clipped", *recipe, "optimizer.lr=0.1", "task.generator_clip=1e-9")
+    started, clipped = (
+        load_checkpoint(tmp_path / name / "checkpoints" / "last.ckpt", option="ckpt")["state_dict"]
+        for name in ("started", "clipped")
+    )
+    for network, stays in (("generator", True), ("discriminator", False)):
+        name = f"model.{network}.layers.0.weight"
+        assert torch.allclose(started[name], clipped[name], atol=1e-6) == stays
+
+
+@pytest.mark.parametrize("criterion", [NonSaturating(), Hinge(r1=1.0), Relativistic(r1=1.0, r2=1.0)])
+def test_the_generators_step_computes_no_gradients_of_the_discriminators_weights(
+    criterion: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = GAN(MLPGenerator(2, hidden_size=8), MLPDiscriminator(2, hidden_size=8))
+    task = AdversarialTask(model, criterion=criterion, optimizer=torch.optim.SGD)
+    taken: list[list[bool]] = []
+
+    def step(network: int, batch: Any, batch_idx: int, loss: torch.Tensor) -> None:
+        loss.backward()
+        taken.append([parameter.grad is not None for parameter in model.discriminator.parameters()])
+
+    monkeypatch.setattr(task, "_step", step)
+    real = torch.randn(16, 2)
+    batch = {"input": real, "index": torch.arange(16)}
+    task._train_generator(batch, 0, real, torch.zeros(16, dtype=torch.int64))
+    assert not any(taken[0])
+    assert all(parameter.grad is not None for parameter in model.generator.parameters())
+    assert all(parameter.requires_grad for parameter in model.discriminator.parameters())
+
+
+def test_any_generator_says_how_wide_its_noise_is() -> None:
+    with pytest.raises(ValueError, match="generator Linear has no latent_dim"):
+        GAN(nn.Linear(2, 2), MLPDiscriminator(2))

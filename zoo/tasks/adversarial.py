@@ -1,0 +1,267 @@
+"""Adversarial training: a generator learns from what a discriminator takes for real.
+
+Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661. What is sampled, judged and kept is an
+exponential moving average of the generator's weights (Karras et al., 2018, arXiv:1710.10196).
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import Metric
+
+from zoo.batch import Batch
+from zoo.errors import OptionError, explained_option
+from zoo.losses.adversarial import AdversarialLoss
+from zoo.models.gan.pair import GAN, generate, is_conditional
+from zoo.optim.ema import warmup_ema
+from zoo.optim.optimizers import build_optimizer, group_options
+from zoo.optim.pair import Pair, both
+from zoo.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from zoo.seeds import counted_seed
+from zoo.tasks.epoch_loop import batches_done
+from zoo.tasks.resumable import ResumableModule
+from zoo.tasks.stage_metrics import StageMetrics
+
+
+class AdversarialTask(ResumableModule):
+    """Trains a discriminator in each batch, and a generator in each of `discriminator_steps` batches.
+
+    So steps, and budgets of them, count batches, and each of the discriminator's steps sees new samples.
+
+    Args:
+        model: the two networks.
+        criterion: what each of them minimises.
+        optimizer: a factory for both networks, or a pair of them.
+        scheduler: likewise for schedules, which count the steps of their network; None keeps the learning rates.
+        metrics: metrics of validation and test, which compare generated with real samples.
+        discriminator_steps: steps of the discriminator for one of the generator.
+        average_decay: share of the averaged generator that a step keeps; 0 for the generator as it is.
+        generator_clip: limit of the norm of the generator's gradients; None for none.
+        discriminator_clip: likewise of the discriminator.
+        monitor: the logged metric that the best checkpoint follows.
+        monitor_mode: whether more (`max`) or less (`min`) of it is better.
+        seed: seed of the run, from which noise is drawn.
+    """
+
+    nonfinite_remedy: ClassVar[str] = "lower it, or set task.discriminator_clip=1 task.generator_clip=1"
+    model: GAN
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        criterion: AdversarialLoss,
+        optimizer: Callable[..., Optimizer] | Pair,
+        scheduler: Callable[..., Any] | Pair | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        discriminator_steps: PositiveInt = 1,
+        average_decay: Probability = 0.999,
+        generator_clip: PositiveFloat | None = None,
+        discriminator_clip: PositiveFloat | None = None,
+        monitor: str = "val/sliced_wasserstein",
+        monitor_mode: Literal["min", "max"] = "min",
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(seed=seed, on_nonfinite="stop", max_skipped=1)
+        if not isinstance(model, GAN):
+            raise ValueError(f"{type(model).__name__} is one network: this task trains two; set model=mlp_gan")
+        self.automatic_optimization = False
+        self.model = model
+        self.average = copy.deepcopy(model.generator).requires_grad_(False)
+        self.criterion = criterion
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.discriminator_steps, self.average_decay = discriminator_steps, average_decay
+        self.clips = generator_clip, discriminator_clip
+        self.monitor, self.monitor_mode = monitor, monitor_mode
+        self.train_record = StageMetrics({}, finish=lambda preds: preds)
+        self.val_record = StageMetrics(metrics or {}, finish=lambda preds: preds)
+        test_metrics = {name: metric.clone() for name, metric in (metrics or {}).items()}
+        self.test_record = StageMetrics(test_metrics, finish=lambda preds: preds)
+        self._validation_record = self.val_record
+
+    def check_options(self, data: Mapping[str, Any], trainer: Mapping[str, Any]) -> None:
+        """Refuses what two optimizers cannot do by the trainer's options, and networks that the data do not fit.
+
+        Raises:
+            OptionError: an option does not go with this task.
+        """
+        if trainer.get("gradient_clip_val"):
+            remedy = "set task.generator_clip and task.discriminator_clip, one for each network"
+            raise OptionError("trainer.gradient_clip_val", "two networks are clipped apart", remedy)
+        if trainer.get("accumulate_grad_batches", 1) != 1:
+            problem = f"{trainer['accumulate_grad_batches']}, but each batch is a step here"
+            raise OptionError("trainer.accumulate_grad_batches", problem, "raise data.batch_size instead")
+        networks = self.model.generator, self.model.discriminator
+        if any(map(is_conditional, networks)) and not data.get("num_classes"):
+            raise OptionError("model", "it is told classes, which these data do not have", "set model.num_classes=null")
+
+    def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
+        """Returns samples of the averaged generator."""
+        return generate(self.average, noise, labels)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Takes a step of the discriminator and, in its turn, of the generator; returns the discriminator's loss."""
+        self._log_full_window()
+        self._seed_step(batch_idx)
+        real = batch["input"].to(self.dtype)
+        labels = labels_of(batch)
+        losses = self._train_discriminator(batch, batch_idx, real, labels)
+        if self._generator_steps(1) > self._generator_steps(0):
+            losses |= self._train_generator(batch, batch_idx, real, labels)
+            self._update_average()
+        self._record_step(losses, real, real)
+        return losses["discriminator_loss"].detach()
+
+    def _train_discriminator(self, batch: Batch, batch_idx: int, real: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake = generate(self.model.generator, self._noise(len(real)), labels)
+        scores = self.model.score(real, labels), self.model.score(fake, labels)
+        losses = {"discriminator_loss": self.criterion.discriminator(*scores)}
+        step = batches_done(self.trainer, in_all=True)
+        penalties = self.criterion.penalties(lambda x: self.model.score(x, labels), real, fake, batch=step)
+        self._step(1, batch, batch_idx, sum(penalties.values(), losses["discriminator_loss"]))
+        self.criterion.constrain(self.model.discriminator)
+        return losses | penalties | judgements(*scores)
+
+    def _train_generator(self, batch: Batch, batch_idx: int, real: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        # The discriminator's weights need no gradients here, which would be half of its work.
+        self.model.discriminator.requires_grad_(False)
+        fake = generate(self.model.generator, self._noise(len(real)), labels)
+        with torch.no_grad():
+            real_scores = self.model.score(real, labels) if self.criterion.needs_real else None
+        loss = self.criterion.generator(self.model.score(fake, labels), real_scores)
+        self._step(0, batch, batch_idx, loss)
+        self.model.discriminator.requires_grad_(True)
+        return {"generator_loss": loss}
+
+    def _step(self, network: int, batch: Batch, batch_idx: int, loss: Tensor) -> None:
+        """Takes a step of one network, the generator being 0 and the discriminator 1."""
+        self.guard.watch(self.model, batch, batch_idx)
+        self.guard.add_loss(loss.detach())
+        optimizer: Any = self.trainer.strategy._lightning_optimizers[network]
+        self.optimizer_zero_grad(self.current_epoch, batch_idx, optimizer.optimizer)
+        self.manual_backward(loss)
+        if network == 0:  # steps count batches, and each batch has one of the discriminator
+            optimizer._on_before_step = optimizer._on_after_step = _do_nothing
+        optimizer.step()
+        if schedules := self.trainer.lr_scheduler_configs:
+            schedules[network].scheduler.step()  # type: ignore[call-arg]
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Refuses a step that is not finite, and clips the gradients of the network whose step it is."""
+        super().on_before_optimizer_step(optimizer)
+        network = int(optimizer is not self.trainer.optimizers[0])
+        limit = self.clips[network]
+        if limit is not None:
+            networks = self.model.generator, self.model.discriminator
+            nn.utils.clip_grad_norm_(networks[network].parameters(), limit)
+
+    def replay(self, batch: Batch) -> None:
+        """Computes once more what the networks say of a batch."""
+        real, labels = batch["input"].to(self.dtype), labels_of(batch)
+        self.model.score(real, labels)
+        self.model.score(generate(self.model.generator, self._noise(len(real)), labels), labels)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        update = warmup_ema(self.average_decay)
+        update(list(self.average.parameters()), list(self.model.generator.parameters()), self._generator_steps(0))
+        for kept, now in zip(self.average.buffers(), self.model.generator.buffers(), strict=True):
+            kept.copy_(now)
+
+    def _generator_steps(self, ahead: int) -> int:
+        """Returns how many steps the generator has taken, before this batch or with it."""
+        return (batches_done(self.trainer, in_all=True) + ahead) // self.discriminator_steps
+
+    def _noise(self, count: int) -> Tensor:
+        return torch.randn(count, self.model.latent_dim, device=self.device).to(self.dtype)
+
+    def noise(self, count: int, *counters: int | str) -> Tensor:
+        """Returns noise (B, Z) that is a function of the run's seed and of counters, on every device alike."""
+        draw = torch.Generator().manual_seed(counted_seed("noise", self.seed, *counters))
+        return torch.randn(count, self.model.latent_dim, generator=draw).to(self.device).to(self.dtype)
+
+    def setup(self, stage: str) -> None:
+        """Prepares for fit, validate or test; a validation that is no part of a fit stands in for a test."""
+        super().setup(stage)
+        self._validation_record = self.test_record if stage == "validate" else self.val_record
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Compares generated samples, always of the same noise, with a batch; returns both."""
+        return self._evaluation_step(batch, batch_idx, self._validation_record)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Compares generated samples with a batch; returns both."""
+        return self._evaluation_step(batch, batch_idx, self.test_record)
+
+    def _evaluation_step(self, batch: Batch, batch_idx: int, record: StageMetrics) -> dict[str, Tensor]:
+        real, labels = batch["input"].to(self.dtype), labels_of(batch)
+        torch.manual_seed(counted_seed("evaluation", self.seed, batch_idx))  # of noise within a generator
+        fake = self(self.noise(len(real), batch_idx, self.global_rank), labels)
+        scores = self.model.score(real, labels), self.model.score(fake, labels)
+        losses = {"discriminator_loss": self.criterion.discriminator(*scores), **judgements(*scores)}
+        if record.append(losses, fake, real):
+            record.feed()
+        return {"generated": fake, "real": real}
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the epoch's losses."""
+        self._log_window()
+        self._log_record("train", self.train_record)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the metrics of validation."""
+        self._log_record("val", self._validation_record, logger=self._validation_record is self.val_record)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the metrics of test."""
+        self._log_record("test", self.test_record)
+
+    def _log_record(self, stage: str, record: StageMetrics, *, logger: bool = True) -> None:
+        self.log_dict({f"{stage}/{name}": value for name, value in record.compute().items()}, logger=logger)
+
+    def configure_optimizers(self) -> Any:
+        """Builds the two optimizers and their schedules."""
+        networks = self.model.generator, self.model.discriminator
+        makes = both(self.make_optimizer)
+        try:
+            where = "optimizer"
+            pairs = zip((makes.generator, makes.discriminator), networks, strict=True)
+            optimizers = [build_optimizer(make, network) for make, network in pairs]
+            self._options = [group_options(optimizer) for optimizer in optimizers]
+            if self.make_scheduler is None:
+                return optimizers
+            where, schedules = "scheduler", both(self.make_scheduler)
+            batches = self.num_optimizer_steps()
+            made = [
+                schedules.generator(optimizers[0], max(1, batches // self.discriminator_steps)),
+                schedules.discriminator(optimizers[1], batches),
+            ]
+            self._options = [group_options(optimizer) for optimizer in optimizers]
+        except (TypeError, ValueError) as error:
+            raise explained_option(where, error) from error
+        if any(isinstance(schedule, ReduceLROnPlateau) for schedule in made):
+            raise OptionError("scheduler", "plateau follows one metric, but two networks have none", "set cosine")
+        return optimizers, [{"scheduler": schedule, "interval": "step"} for schedule in made]
+
+
+def labels_of(batch: Batch) -> Tensor:
+    """Returns the classes (B,) of a batch, 0 where it has none."""
+    found = batch.get("target")
+    return batch["index"].new_zeros(len(batch["index"])).long() if found is None else found
+
+
+@torch.no_grad()
+def judgements(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """Returns the mean scores of real and of generated samples, and the share that a threshold of 0 tells apart."""
+    right = ((real > 0).to(real.dtype).mean() + (fake < 0).to(real.dtype).mean()) / 2
+    return {"real_score": real.mean(), "fake_score": fake.mean(), "discriminator_accuracy": right}
+
+
+def _do_nothing() -> None:
+    pass
