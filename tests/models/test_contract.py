@@ -27,8 +27,8 @@ def _config(name: str, shape: tuple[int, int, int], **overrides: Any) -> DictCon
     return OmegaConf.create({"data": facts, "model": model}).model
 
 
-# The models of images need their channels, those of other data do not; these find objects, or name pixels.
-OTHERS = "zoo.models.detection", "${data.num_mask_classes}"
+# The models of images need their channels, those of other data do not; these find objects, make images or name pixels.
+OTHERS = "zoo.models.detection", "zoo.models.gan", "${data.num_mask_classes}"
 MODELS = sorted(
     path.stem
     for path in CONFIGS.glob("*.yaml")

@@ -64,8 +64,12 @@ def test_what_two_networks_cannot_do_is_refused_in_words(options: list[str], mes
 
 
 def test_a_single_network_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="task: MLP is one network: this task trains two; set model=mlp_gan"):
+    with pytest.raises(OptionError, match="task: MLP is one network: this task trains two; set model=dcgan"):
         train(compose(["task=adversarial", "model=mlp", f"output_dir={tmp_path}"]))
+    with pytest.raises(
+        OptionError, match="task: the model is two networks: this task trains one; set task=adversarial"
+    ):
+        train(compose(["model=dcgan", "model.generator.width=2", f"output_dir={tmp_path}"]))
 
 
 def test_a_step_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:

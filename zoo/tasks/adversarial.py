@@ -69,7 +69,9 @@ class AdversarialTask(ResumableModule):
     ) -> None:
         super().__init__(seed=seed, on_nonfinite="stop", max_skipped=1)
         if not isinstance(model, GAN):
-            raise ValueError(f"{type(model).__name__} is one network: this task trains two; set model=mlp_gan")
+            raise ValueError(
+                f"{type(model).__name__} is one network: this task trains two; set model=dcgan optimizer=two_adams"
+            )
         self.automatic_optimization = False
         self.model = model
         self.average = copy.deepcopy(model.generator).requires_grad_(False)

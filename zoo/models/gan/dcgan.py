@@ -1,0 +1,129 @@
+"""DCGAN: strided convolutions alone, from noise to an image and from an image to a score.
+
+Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
+2016, arXiv:1511.06434. The paper makes images of 64 pixels; other sides have fewer or more layers, from a smallest
+image of 4 to 7 pixels. Spectral norm: Miyato, Kataoka, Koyama, Yoshida, 2018, arXiv:1802.05957.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from zoo.layers.image import height_and_width
+from zoo.layers.norm import make_norm
+from zoo.ranges import PositiveInt
+
+STARTS = range(4, 8)
+DOUBLINGS = range(1, 7)
+
+
+def start_and_doublings(image_size: int | Sequence[int]) -> tuple[int, int]:
+    """Returns the side of the smallest image and how often it is doubled.
+
+    Raises:
+        ValueError: it cannot become an image of that size; the sizes that can are listed.
+    """
+    height, width = height_and_width(image_size)
+    reached = {start * 2**count: (start, count) for count in DOUBLINGS for start in STARTS}
+    if height == width and height in reached:
+        return reached[height]
+    sizes = ", ".join(str(side) for side in sorted(reached) if side <= 256)
+    raise ValueError(f"image_size {image_size}: it makes squares of side {sizes}; set data.image_size to one of them")
+
+
+class DCGANGenerator(nn.Module):
+    """Makes images of noise.
+
+    Args:
+        in_channels: C, channels of the images.
+        image_size: side of the images in pixels.
+        mean: of each channel in the data, of images in 0..1, by which real images are normalised, and these alike.
+        std: standard deviation, likewise.
+        latent_dim: Z, numbers of noise.
+        width: channels before the last layer; each layer before has twice as many.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        in_channels: PositiveInt,
+        *,
+        image_size: int | Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        latent_dim: PositiveInt = 100,
+        width: PositiveInt = 64,
+    ) -> None:
+        super().__init__()
+        start, count = start_and_doublings(image_size)
+        self.latent_dim = latent_dim
+        widths = [width * 2**power for power in reversed(range(count))]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], start, bias=False)]
+        for before, after in zip(widths, [*widths[1:], in_channels], strict=True):
+            layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
+            layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=after == in_channels)]
+        self.layers = nn.Sequential(*layers, nn.Tanh())
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+        self.apply(_initialize)
+
+    def forward(self, noise: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
+        """Images, normalised as real ones are."""
+        pixels = (self.layers(noise[..., None, None]) + 1) / 2  # (B, C, H, W)
+        images: Tensor = (pixels - self.mean) / self.std
+        return images
+
+
+class DCGANDiscriminator(nn.Module):
+    """Scores images.
+
+    Args:
+        in_channels: C, channels of the images.
+        image_size: side of the images in pixels.
+        width: channels of the first layer; each layer after has twice as many.
+        norm: a name that `make_norm` knows, after each layer but the first; one across the batch does not go with
+            penalties of gradients.
+        spectral: whether each layer is held to a slope of 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: PositiveInt,
+        *,
+        image_size: int | Sequence[int],
+        width: PositiveInt = 64,
+        norm: str | None = "batch",
+        spectral: bool = False,
+    ) -> None:
+        super().__init__()
+        start, count = start_and_doublings(image_size)
+        widths = [in_channels, *(width * 2**power for power in range(count))]
+        layers: list[nn.Module] = []
+        for number, (before, after) in enumerate(itertools.pairwise(widths)):
+            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            layers += [make_norm(norm, after), nn.LeakyReLU(0.2)] if number else [nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, start))
+        self.apply(_initialize)
+        if spectral:
+            for layer in self.layers:
+                if isinstance(layer, nn.Conv2d):
+                    spectral_norm(layer)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
+        """Scores, high where images look real."""
+        scores: Tensor = self.layers(x)  # (B, 1, 1, 1)
+        return scores.flatten()
+
+
+def _initialize(module: nn.Module) -> None:
+    """Sets the initial weights of the paper: normal, of standard deviation 0.02."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
