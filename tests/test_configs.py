@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from tests.data.images_on_disk import folder
 from zoo.config.check import OptionErrors
+from zoo.errors import OptionError
 from zoo.config.entry import compose
 from zoo.run import train
 
@@ -92,9 +93,14 @@ def test_any_model_goes_with_any_image_data(model: str, shape: str, tmp_path: Pa
     run_once(tmp_path, "data=synthetic_images", *size, *SMALL, f"model={model}")
 
 
-@pytest.mark.parametrize("optimizer", choices("optimizer"))
+@pytest.mark.parametrize("optimizer", [name for name in choices("optimizer") if name != "two_adams"])
 def test_every_optimizer_runs(optimizer: str, tmp_path: Path) -> None:
     run_once(tmp_path, f"optimizer={optimizer}", "trainer.gradient_clip_val=1.0")
+
+
+def test_a_pair_of_optimizers_is_refused_where_one_network_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="optimizer: a pair for one network; choose one, such as optimizer=adamw"):
+        run_once(tmp_path, "optimizer=two_adams")
 
 
 @pytest.mark.parametrize("scheduler", choices("scheduler"))

@@ -47,6 +47,7 @@ from zoo.resume import Resumed, check_processes, check_resumable, check_weights,
 from zoo.tasks.base import Task
 from zoo.tasks.batch_size import choose_batch_size
 from zoo.tasks.epoch_loop import EpochLoop
+from zoo.tasks.resumable import ResumableModule
 from zoo.weights import take_preprocessing, weights_file
 
 _MOST_FEATURES = 2 << 30  # bytes that are kept in memory
@@ -68,7 +69,7 @@ class Run:
 
     data: DataModule
     training_data: DataModule
-    task: Task
+    task: ResumableModule
     trainer: Trainer
     record: RunRecord
     output_dir: Path
@@ -94,9 +95,9 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     if automatic and saved is not None:
         cfg.data.batch_size = saved.checkpoint["zoo"]["config"]["data"]["batch_size"]
     data, task = build_data_and_task(cfg, saved)
-    if automatic and not isinstance(task, Task):
-        raise OptionError("data.batch_size", f"auto cannot measure a {type(task).__name__}", "give a number")
     if automatic and saved is None:
+        if not isinstance(task, Task):
+            raise OptionError("data.batch_size", "auto measures tasks of one network", "give a number")
         _set_batch_size(cfg, data, choose_batch_size(task, data, trainer=build_trainer(cfg, [], loggers=[])))
     if cfg.compile:
         task.model.compile()
@@ -118,7 +119,7 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     )
 
 
-def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[DataModule, Task]:
+def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[DataModule, ResumableModule]:
     """Builds what is trained and on what, with the weights that it starts from; facts found are written into `cfg`.
 
     Args:
@@ -147,11 +148,11 @@ def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[
     return data, task
 
 
-def _training_data(task: Task, data: DataModule, trainer: Trainer) -> DataModule:
+def _training_data(task: ResumableModule, data: DataModule, trainer: Trainer) -> DataModule:
     """Returns features of the data where frozen layers would make the same of them in each epoch."""
     finetune = getattr(task, "finetune", None)
     caches = isinstance(finetune, LinearProbe) and finetune.cache_features and trainer.world_size == 1
-    if not caches or data.varies:
+    if not isinstance(task, Task) or not caches or data.varies:
         return data
 
     def compute(batch: Batch) -> Tensor:
@@ -226,7 +227,7 @@ def build_model(cfg: DictConfig, *, class_names: Sequence[str] = ()) -> nn.Modul
     return model
 
 
-def build_task(cfg: DictConfig, model: nn.Module) -> Task:
+def build_task(cfg: DictConfig, model: nn.Module) -> ResumableModule:
     """Builds the task around a model."""
     parts = {"optimizer": _build(cfg.optimizer, "optimizer"), "scheduler": _build(cfg.get("scheduler"), "scheduler")}
     finetune = _build(cfg.get("finetune"), "finetune")
@@ -234,7 +235,7 @@ def build_task(cfg: DictConfig, model: nn.Module) -> Task:
         finetune = None
     if finetune is not None:
         explained("finetune", finetune.prepare, model)
-    task: Task = _build(cfg.task, "task", model=model, **parts)
+    task: ResumableModule = _build(cfg.task, "task", model=model, **parts)
     if finetune is not None:
         _fine_tune(task, finetune)
     return task
@@ -247,7 +248,7 @@ def _fine_tune(task: Any, finetune: FineTuning) -> None:
     finetune.apply(task.model, epoch=None)  # so that a strategy of several devices knows all that is ever trained
 
 
-def _prepare_fine_tuning(cfg: DictConfig, task: Task) -> None:
+def _prepare_fine_tuning(cfg: DictConfig, task: ResumableModule) -> None:
     """Lets several devices wait for no gradient of what is frozen yet; says so where random layers would be frozen."""
     finetune = getattr(task, "finetune", None)
     if finetune is None:

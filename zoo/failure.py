@@ -12,8 +12,8 @@ from lightning.pytorch import Trainer
 from zoo.data.base import DataModule
 from zoo.errors import RunError, StorageError, explained_option
 from zoo.memory import is_out_of_memory
-from zoo.tasks.base import Task
 from zoo.tasks.out_of_memory import out_of_memory
+from zoo.tasks.resumable import ResumableModule
 
 # What a user can cause while an object is built; anything else is a defect of ours.
 USER_ERRORS = (ValueError, TypeError, ImportError, OSError, MisconfigurationException)
@@ -21,7 +21,7 @@ _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, 
 
 
 @contextmanager
-def failing_in_words(directory: Path, *, trainer: Trainer, task: Task, data: DataModule) -> Iterator[None]:
+def failing_in_words(directory: Path, *, trainer: Trainer, task: ResumableModule, data: DataModule) -> Iterator[None]:
     """Lets a failure that a user can do something about end in words.
 
     Args:
@@ -60,7 +60,7 @@ def writing(output: Path) -> Iterator[None]:
 
 
 def explained_failure(
-    error: Exception, directory: Path, *, trainer: Trainer, task: Task, data: DataModule
+    error: Exception, directory: Path, *, trainer: Trainer, task: ResumableModule, data: DataModule
 ) -> RunError | None:
     """Returns what a failure means; None where it is a defect of ours."""
     if is_out_of_memory(error):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -12,7 +12,9 @@ from zoo.checkpoint import find_checkpoint, load_checkpoint
 from zoo.config.allowed import grant, granted
 from zoo.config.check import OptionErrors, check
 from zoo.errors import OptionError
-from zoo.tasks.base import Task
+from zoo.tasks.resumable import ResumableModule
+
+AnyTask = TypeVar("AnyTask", bound=ResumableModule)
 
 # Of a trainer that only judges: what the run trained with (several devices, limits, loops) does not carry over.
 EVALUATION = {
@@ -43,9 +45,19 @@ class Restored:
     class_names: Sequence[str]
     weights: Mapping[str, Any]
 
-    def task(self) -> Task:
-        """Builds the task with its weights."""
+    def task(self, kind: type[AnyTask]) -> AnyTask:
+        """Builds the task with its weights.
+
+        Args:
+            kind: of task that is asked for.
+
+        Raises:
+            OptionError: the checkpoint is of another.
+        """
         task = build_task(self.cfg, build_model(self.cfg))
+        if not isinstance(task, kind):
+            problem = f"{self.path} is of a {type(task).__name__}, not of a {kind.__name__}"
+            raise OptionError("ckpt", problem, "give another, or ask it by another command; see python -m zoo")
         task.load_state_dict(self.weights)
         return task
 

@@ -26,6 +26,7 @@ from zoo.memory import limited_memory
 from zoo.models.test_time_augmentation import TestTimeAugmentation
 from zoo.restore import open_checkpoint
 from zoo.tasks.base import Task
+from zoo.tasks.resumable import ResumableModule
 
 
 def train(cfg: DictConfig, *, started: float | None = None) -> float | None:
@@ -59,7 +60,7 @@ def _train(run: Run) -> float | None:
         values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts)
     if trainer.is_global_zero:
         commands = run.task.next_commands(values["output_dir"])
-        if run.data.file_suffixes:
+        if run.data.file_suffixes and isinstance(run.task, Task):
             commands.append(f"-m zoo predict ckpt={values['output_dir']} input=FOLDER")
         _show(final, _remarks(trainer), values, commands)
     score = getattr(best, "best_model_score", None) if best else fitted.get(run.task.monitor)
@@ -142,7 +143,9 @@ def evaluate(
     split = cfg.split or ("test" if data.has_test else "val")
     if split not in ("test", "val") or (split == "test" and not data.has_test):
         raise OptionError("split", f"there is no {split} split", f"set split={'test' if data.has_test else 'val'}")
-    task = found.task()
+    task = found.task(ResumableModule)
+    if cfg.tta and not isinstance(task, Task):
+        raise OptionError("tta", f"there are no views of what a {type(task).__name__} judges", "leave it out")
     if cfg.tta:
         views = [cfg.tta] if isinstance(cfg.tta, str) else list(cfg.tta)
         task.model = explained("tta", TestTimeAugmentation, task.model, views=views)
@@ -177,7 +180,7 @@ def _judge_best(run: Run, best: Any) -> dict[str, float]:
     return _judge(run.trainer, run.task, run.data, "test" if run.data.has_test else "val")
 
 
-def _judge(trainer: Trainer, task: Task, data: DataModule, split: str) -> dict[str, float]:
+def _judge(trainer: Trainer, task: ResumableModule, data: DataModule, split: str) -> dict[str, float]:
     judge = trainer.test if split == "test" else trainer.validate
     judge(task, datamodule=data, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

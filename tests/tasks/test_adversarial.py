@@ -54,7 +54,7 @@ def test_steps_count_batches_and_the_checkpoint_repeats_the_test(tmp_path: Path)
         (["trainer.gradient_clip_val=1"], "trainer.gradient_clip_val: two networks are clipped apart; set task.gen"),
         (["trainer.accumulate_grad_batches=2"], "trainer.accumulate_grad_batches: 2, but each batch is a step here"),
         (["scheduler=plateau"], "scheduler: plateau follows one metric"),
-        (["data.batch_size=auto"], "data.batch_size: auto cannot measure a AdversarialTask; give a number"),
+        (["data.batch_size=auto"], "data.batch_size: auto measures tasks of one network; give a number"),
         (["finetune=linear_probe"], "finetune: "),
     ],
 )

@@ -88,24 +88,26 @@ def _of_files(cfg: DictConfig, found: "Restored") -> list[Rows]:
     """
     from zoo.build import make_data
     from zoo.data.unlabelled import find_files
+    from zoo.tasks.base import Task
 
     data = make_data(found.cfg)
     if not data.file_suffixes:
         raise OptionError("input", f"the data of the run are {type(data).__name__}, no files", "leave it out")
     root, files = find_files(Path(cfg.input).expanduser(), data.file_suffixes)
     names = [str(file.relative_to(root)) for file in files]
-    features, index, _ = _computed(found.task(), data, data.file_loader(files))
+    features, index, _ = _computed(found.task(Task), data, data.file_loader(files))
     return [Rows("", [names[place] for place in index], features, None)]
 
 
 def _of_splits(found: "Restored") -> list[Rows]:
     """The embeddings of the training split and of that which is tested; of all there are where none is trained on."""
     from zoo.build import build_data
+    from zoo.tasks.base import Task
 
     data = build_data(found.cfg)
     data.align_classes(found.class_names)
     judged: tuple[Split, Split] = ("train", "test" if data.has_test else "val")
-    task, parts = found.task(), []
+    task, parts = found.task(Task), []
     for split, loader in data.scan_loaders().items():
         if split in judged:
             features, index, labels = _computed(task, data, loader)

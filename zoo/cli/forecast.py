@@ -52,6 +52,7 @@ def _forecast(cfg: DictConfig) -> None:
     from zoo.data.series import SeriesData
     from zoo.data.series_future import last_window
     from zoo.restore import open_checkpoint
+    from zoo.tasks.base import Task
 
     prepare_process()
     found = open_checkpoint(cfg)
@@ -59,7 +60,7 @@ def _forecast(cfg: DictConfig) -> None:
         raise OptionError("ckpt", f"{cfg.ckpt} is no forecaster", "name a run of data=series_file, or the like")
     file = {"path": str(Path(cfg.input).expanduser().resolve()), "data_dir": None, "address": None}
     found.cfg.data = {**found.cfg.data, **file}
-    task, data = found.task(), make_data(found.cfg)
+    task, data = found.task(Task), make_data(found.cfg)
     assert isinstance(data, SeriesData)
     window = last_window(data)
     values = _values(task, data, window)

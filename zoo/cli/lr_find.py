@@ -67,6 +67,8 @@ def _options(arguments: Sequence[str]) -> tuple[float, float, int]:
 
 def _find(cfg: DictConfig, own: Sequence[str], rest: Sequence[str]) -> None:
     start, end, steps = _options(own)
+    if "discriminator" in cfg.model:
+        raise OptionError("task", "two networks learn, whose losses say little of their rates", "choose another task")
     base = cfg.optimizer.get("lr")
     if not isinstance(base, int | float) or base <= 0:
         raise OptionError("optimizer.lr", f"{base} given", "choose an optimizer with a learning rate above 0")

@@ -49,6 +49,7 @@ def _predict(cfg: DictConfig) -> None:
     from zoo.data.unlabelled import Unlabelled, find_files
     from zoo.failure import failing_in_words
     from zoo.restore import open_checkpoint
+    from zoo.tasks.base import Task
 
     prepare_process()
     found = open_checkpoint(cfg)
@@ -57,7 +58,7 @@ def _predict(cfg: DictConfig) -> None:
         remedy = "judge it with evaluate.py, on data of its kind"
         raise OptionError("ckpt", f"its data are {type(data).__name__}, no images", remedy)
     root, files = find_files(Path(cfg.input).expanduser(), data.file_suffixes)
-    task, unlabelled = found.task(), Unlabelled(data, files)
+    task, unlabelled = found.task(Task), Unlabelled(data, files)
     directory = make_directory(cfg.output or found.path.parent / "predictions", option="output")
     told = PredictionFiles(
         directory,

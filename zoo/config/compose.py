@@ -15,6 +15,7 @@ from zoo.config.check import OptionErrors, Primary, check
 from zoo.config.command_line import forced, groups
 from zoo.config.explain import explain
 from zoo.config.hydra_node import check_hydra, check_overrides, check_sweep
+from zoo.config.task_choices import with_task_choices
 from zoo.errors import OptionError
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
@@ -39,6 +40,7 @@ def compose(
     try:
         packages = packages_of(overrides)
         with composer(directories, config_name, packages) as compose_once:
+            overrides = with_task_choices(overrides, directories)
             config = compose_once([forced(override, choices) for override in overrides])
         errors = grant(config, packages) + check(config, primary=read_primary(directories, config_name))
     except OptionErrors:

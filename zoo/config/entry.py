@@ -29,6 +29,7 @@ from zoo.config.help import help_text
 from zoo.config.requeue import with_requeued
 from zoo.config.resume import with_saved_overrides
 from zoo.config.secrets import masked, redacted, variables_of
+from zoo.config.task_choices import with_task_choices
 from zoo.errors import OptionError, RunError
 
 __all__ = ["compose", "run"]
@@ -117,6 +118,8 @@ class _Entry:
         if self.config_name == "train" and "--multirun" not in line.flags:
             line = replace(line, overrides=with_saved_overrides(with_requeued(line.overrides)))
         self.overrides = line.overrides
+        if self.config_name == "train":
+            line = replace(line, overrides=with_task_choices(line.overrides, self.directories))
         if "--help" in line.flags:
             print(help_text(Path(self.program).name, self.config_name, self.config_dir, self.groups))
         elif line.flags.keys() & {"--version", "--hydra-help"}:

@@ -40,10 +40,7 @@ def scan(
     """
     if not root.is_dir():
         raise DataError(str(root), "no such folder", "set data.root to the folder that holds a folder a class")
-    folders = _subfolders(root)
-    splits = {SPLIT_FOLDERS[folder.name]: folder for folder in folders if folder.name in SPLIT_FOLDERS}
-    if not splits or ("train" not in splits and any(folder.name not in SPLIT_FOLDERS for folder in folders)):
-        splits = {"train": root}
+    splits = _split_folders(root)
     found = {
         split: {folder.name: files_below(folder, suffixes) for folder in _subfolders(path)}
         for split, path in splits.items()
@@ -58,6 +55,36 @@ def scan(
                 problem = f"no {kind} ({' '.join(sorted(suffixes))})"
                 raise DataError(str(splits[split] / name), problem, "add some, or remove the folder")
     return {split: files_by_class for split, files_by_class in found.items() if files_by_class}
+
+
+def scan_unlabelled(root: Path) -> dict[str, list[Path]]:
+    """Finds the images of each split at any depth, whatever the folders in it stand for.
+
+    Args:
+        root: the folder, of splits as `scan` tells them, or of training images alone.
+
+    Returns:
+        Files in alphabetical order by split.
+
+    Raises:
+        DataError: the folder is missing, or there are no images in one of its splits.
+    """
+    if not root.is_dir():
+        raise DataError(str(root), "no such folder", "set data.root to the folder that holds the images")
+    folders = _split_folders(root)
+    found = {split: files_below(path, SUFFIXES) for split, path in folders.items()}
+    for split, files in found.items():
+        if not files:
+            raise DataError(str(folders[split]), f"no images ({' '.join(sorted(SUFFIXES))})", "add some")
+    return found
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """Returns the folder of each split; that of training is the root itself where it is no folder of splits."""
+    folders = _subfolders(root)
+    splits = {SPLIT_FOLDERS[folder.name]: folder for folder in folders if folder.name in SPLIT_FOLDERS}
+    is_split = "train" in splits or all(folder.name in SPLIT_FOLDERS for folder in folders)
+    return splits if splits and is_split else {"train": root}
 
 
 def class_names(found: dict[str, dict[str, list[Path]]]) -> list[str]:

@@ -16,12 +16,13 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric
 
 from zoo.batch import Batch
-from zoo.errors import explained_option
+from zoo.errors import OptionError, explained_option
 from zoo.losses.penalties import l1_penalty
 from zoo.models.gan.pair import GAN
 from zoo.models.head_cut import HeadCut
 from zoo.optim.finetuning import FineTuning, reestimate
 from zoo.optim.optimizers import build_optimizer, group_options
+from zoo.optim.pair import Pair
 from zoo.optim.parameter_groups import decayed_parameters
 from zoo.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from zoo.tasks.resumable import ResumableModule
@@ -77,6 +78,8 @@ class Task(ResumableModule):
         super().__init__(seed=seed, on_nonfinite=on_nonfinite, max_skipped=max_skipped)
         if isinstance(model, GAN):
             raise ValueError("the model is two networks: this task trains one; set task=adversarial")
+        if isinstance(optimizer, Pair):
+            raise OptionError("optimizer", "a pair for one network", "choose one, such as optimizer=adamw")
         if channels_last is None:
             channels_last = any(isinstance(module, nn.Conv2d) for module in model.modules())
         self.model = model.to(memory_format=torch.channels_last) if channels_last else model  # type: ignore[call-overload]

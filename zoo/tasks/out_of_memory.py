@@ -10,12 +10,13 @@ from zoo.errors import TrainingStopped
 from zoo.memory import available_memory
 from zoo.tasks.base import Task
 from zoo.tasks.batch_size import largest_batch_size
+from zoo.tasks.resumable import ResumableModule
 from zoo.tasks.trial_step import Data
 
 _EVALUATION = "evaluation_loop.py"  # of Lightning, for validation and test
 
 
-def out_of_memory(error: BaseException, *, trainer: Trainer, task: Task, data: Data) -> TrainingStopped:
+def out_of_memory(error: BaseException, *, trainer: Trainer, task: ResumableModule, data: Data) -> TrainingStopped:
     """Returns the end of a run whose memory ran out, in one line with a batch size that fits.
 
     The size is found by `largest_batch_size` once all that the failed step and the optimizer hold is freed, so the run
@@ -41,8 +42,10 @@ def out_of_memory(error: BaseException, *, trainer: Trainer, task: Task, data: D
     return TrainingStopped(where, problem, f"set {fitting}, which fits, with allow_changes=true where you resume")
 
 
-def _fitting(tried: int, trainer: Trainer, task: Task, data: Data) -> int:
+def _fitting(tried: int, trainer: Trainer, task: ResumableModule, data: Data) -> int:
     """Returns a size that fits, well below the one that did not; half of that where none can be found."""
+    if not isinstance(task, Task):
+        return tried // 2
     try:
         fit = largest_batch_size(
             task,
@@ -57,7 +60,7 @@ def _fitting(tried: int, trainer: Trainer, task: Task, data: Data) -> int:
     return fit.batch_size
 
 
-def free(error: BaseException, trainer: Trainer, task: Task) -> None:
+def free(error: BaseException, trainer: Trainer, task: ResumableModule) -> None:
     """Frees what a failed step holds: the frames of its error, gradients, and the optimizers' state."""
     cause: BaseException | None = error
     while cause is not None:

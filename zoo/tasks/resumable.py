@@ -42,6 +42,7 @@ class ResumableModule(LightningModule):
     Attributes:
         model: what is trained; set by the task.
         train_record: what is gathered of training; set by the task.
+        monitor: the logged metric that the best checkpoint follows; set by the task.
         nonfinite_remedy: what to do where a loss or a gradient is not finite.
         renew_options: whether a resumed run takes the optimizer's options from its config, not from the checkpoint.
     """
@@ -51,6 +52,7 @@ class ResumableModule(LightningModule):
     )
     model: nn.Module
     train_record: StageMetrics
+    monitor: str
 
     def __init__(self, *, seed: int, on_nonfinite: Literal["stop", "skip"], max_skipped: int) -> None:
         super().__init__()
