@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from tests.data.images_on_disk import folder
 from zoo.config.check import OptionErrors
-from zoo.errors import OptionError
 from zoo.config.entry import compose
+from zoo.errors import OptionError
 from zoo.run import train
 
 CONFIGS = Path(__file__).parent.parent / "configs"

@@ -56,8 +56,8 @@ class Restored:
         """
         task = build_task(self.cfg, build_model(self.cfg))
         if not isinstance(task, kind):
-            problem = f"{self.path} is of a {type(task).__name__}, not of a {kind.__name__}"
-            raise OptionError("ckpt", problem, "give another, or ask it by another command; see python -m zoo")
+            problem = f"{self.path} holds what {type(task).__name__} has trained, which this command cannot ask"
+            raise OptionError("ckpt", problem, "see python -m zoo for the one that can, or give another checkpoint")
         task.load_state_dict(self.weights)
         return task
 
