@@ -8,31 +8,14 @@ image of 4 to 7 pixels. Spectral norm: Miyato, Kataoka, Koyama, Yoshida, 2018, a
 import itertools
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
-from zoo.layers.image import height_and_width
 from zoo.layers.norm import make_norm
+from zoo.layers.normalized_pixels import NormalizedPixels
+from zoo.layers.spectral_norm import normalize_spectrally
+from zoo.models.gan.sizes import start_and_doublings
 from zoo.ranges import PositiveInt
-
-STARTS = range(4, 8)
-DOUBLINGS = range(1, 7)
-
-
-def start_and_doublings(image_size: int | Sequence[int]) -> tuple[int, int]:
-    """Returns the side of the smallest image and how often it is doubled.
-
-    Raises:
-        ValueError: it cannot become an image of that size; the sizes that can are listed.
-    """
-    height, width = height_and_width(image_size)
-    reached = {start * 2**count: (start, count) for count in DOUBLINGS for start in STARTS}
-    if height == width and height in reached:
-        return reached[height]
-    sizes = ", ".join(str(side) for side in sorted(reached) if side <= 256)
-    raise ValueError(f"image_size {image_size}: it makes squares of side {sizes}; set data.image_size to one of them")
 
 
 class DCGANGenerator(nn.Module):
@@ -46,9 +29,6 @@ class DCGANGenerator(nn.Module):
         latent_dim: Z, numbers of noise.
         width: channels before the last layer; each layer before has twice as many.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -69,14 +49,12 @@ class DCGANGenerator(nn.Module):
             layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=after == in_channels)]
         self.layers = nn.Sequential(*layers, nn.Tanh())
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+        self.normalize = NormalizedPixels(mean, std)
         self.apply(_initialize)
 
     def forward(self, noise: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
         """Images, normalised as real ones are."""
-        pixels = (self.layers(noise[..., None, None]) + 1) / 2  # (B, C, H, W)
-        images: Tensor = (pixels - self.mean) / self.std
+        images: Tensor = self.normalize(self.layers(noise[..., None, None]))
         return images
 
 
@@ -111,9 +89,7 @@ class DCGANDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, start))
         self.apply(_initialize)
         if spectral:
-            for layer in self.layers:
-                if isinstance(layer, nn.Conv2d):
-                    spectral_norm(layer)
+            normalize_spectrally(self)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
         """Scores, high where images look real."""
