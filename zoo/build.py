@@ -249,13 +249,14 @@ def _fine_tune(task: Any, finetune: FineTuning) -> None:
 
 
 def _prepare_fine_tuning(cfg: DictConfig, task: ResumableModule) -> None:
-    """Lets several devices wait for no gradient of what is frozen yet; says so where random layers would be frozen."""
+    """Lets several devices wait for no gradient that a step leaves out; says so where random layers would be frozen."""
     finetune = getattr(task, "finetune", None)
+    several = cfg.trainer.get("devices") not in (1, "auto")
+    leaves_out = task.steps_in_parts or (finetune is not None and finetune.changes(task.model))
+    if leaves_out and cfg.trainer.strategy in ("ddp", *(("auto",) if several else ())):
+        cfg.trainer.strategy = "ddp_find_unused_parameters_true"
     if finetune is None:
         return
-    several = cfg.trainer.get("devices") not in (1, "auto")
-    if finetune.changes(task.model) and cfg.trainer.strategy in ("ddp", *(("auto",) if several else ())):
-        cfg.trainer.strategy = "ddp_find_unused_parameters_true"
     first = finetune.first_epochs(len(task.model.layer_groups()))[0]  # type: ignore[operator]
     if first is None and not (cfg.pretrained or cfg.init_from or cfg.resume):
         remedy = "name weights by pretrained= or init_from="

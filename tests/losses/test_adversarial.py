@@ -63,9 +63,9 @@ def test_penalties_are_those_of_a_linear_score() -> None:
         return network(x).flatten()
 
     torch.testing.assert_close(squared_gradients(score, real), slope.expand(4))
-    found = Hinge(r1=2.0, r2=0.5).penalties(score, real, fake, batch=0)
+    found = Hinge(r1=2.0, r2=0.5).penalties(score, real, fake, step=0)
     torch.testing.assert_close(found, {"r1": slope, "r2": slope / 4})
-    penalty = Wasserstein(gradient_penalty=10.0).penalties(score, real, fake, batch=0)["gradient_penalty"]
+    penalty = Wasserstein(gradient_penalty=10.0).penalties(score, real, fake, step=0)["gradient_penalty"]
     torch.testing.assert_close(penalty, 10 * (slope.sqrt() - 1) ** 2)
     penalty.backward()
     assert network.weight.grad is not None and network.weight.grad.any()
@@ -75,7 +75,7 @@ def test_a_lazy_penalty_comes_seldom_and_counts_for_all_batches() -> None:
     network = nn.Linear(2, 1)
     real = torch.randn(4, 2)
     lazy = NonSaturating(r1=1.0, penalty_every=16)
-    found = [lazy.penalties(lambda x: network(x).flatten(), real, real, batch=batch) for batch in range(32)]
+    found = [lazy.penalties(lambda x: network(x).flatten(), real, real, step=step) for step in range(32)]
     assert [number for number, penalties in enumerate(found) if penalties] == [0, 16]
     torch.testing.assert_close(found[16]["r1"], 8 * network.weight.square().sum())
 

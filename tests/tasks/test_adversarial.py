@@ -52,7 +52,7 @@ def test_steps_count_batches_and_the_checkpoint_repeats_the_test(tmp_path: Path)
     ("options", "message"),
     [
         (["trainer.gradient_clip_val=1"], "trainer.gradient_clip_val: two networks are clipped apart; set task.gen"),
-        (["trainer.accumulate_grad_batches=2"], "trainer.accumulate_grad_batches: 2, but each batch is a step here"),
+        (["trainer.accumulate_grad_batches=2"], "two networks step apart; set task.accumulate_batches=2"),
         (["scheduler=plateau"], "scheduler: plateau follows one metric"),
         (["data.batch_size=auto"], "data.batch_size: auto measures tasks of one network; give a number"),
         (["finetune=linear_probe"], "finetune: "),
@@ -61,6 +61,28 @@ def test_steps_count_batches_and_the_checkpoint_repeats_the_test(tmp_path: Path)
 def test_what_two_networks_cannot_do_is_refused_in_words(options: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=message):
         run_tiny(tmp_path, *options)
+
+
+def test_accumulated_batches_are_one_step(tmp_path: Path) -> None:
+    """In batches of 50 and of 100, in the same order and without noise, both networks end with the same weights."""
+    recipe = ["optimizer=sgd", "optimizer.weight_decay=0", "optimizer.lr=0.1", "trainer.max_epochs=1"]
+    recipe += ["model.generator._target_=tests.tasks.test_adversarial.NoNoise", "allow=[tests]"]
+    whole = run_tiny(tmp_path / "whole", *recipe)
+    parts = run_tiny(tmp_path / "parts", *recipe, "data.batch_size=50", "task.accumulate_batches=2")
+    assert whole["global_step"] == parts["global_step"] == 7
+    one, other = (
+        load_checkpoint(tmp_path / name / "checkpoints" / "last.ckpt", option="ckpt")["state_dict"]
+        for name in ("whole", "parts")
+    )
+    for name, values in one.items():
+        assert torch.allclose(values, other[name], atol=1e-6), name
+
+
+class NoNoise(MLPGenerator):
+    """Makes the same of all noise."""
+
+    def forward(self, noise: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.ones_like(noise))
 
 
 def test_a_single_network_is_refused_in_words(tmp_path: Path) -> None:
@@ -99,14 +121,14 @@ def test_the_generators_step_computes_no_gradients_of_the_discriminators_weights
     task = AdversarialTask(model, criterion=criterion, optimizer=torch.optim.SGD)
     taken: list[list[bool]] = []
 
-    def step(network: int, batch: Any, batch_idx: int, loss: torch.Tensor) -> None:
-        loss.backward()
+    def step(network: int) -> None:
         taken.append([parameter.grad is not None for parameter in model.discriminator.parameters()])
 
     monkeypatch.setattr(task, "_step", step)
-    real = torch.randn(16, 2)
+    monkeypatch.setattr(task, "manual_backward", torch.Tensor.backward)
+    real, labels = torch.randn(16, 2), torch.zeros(16, dtype=torch.int64)
     batch = {"input": real, "index": torch.arange(16)}
-    task._train_generator(batch, 0, real, torch.zeros(16, dtype=torch.int64))
+    task._train_generator(batch, 0, [(task._generate(labels), real, labels)])
     assert not any(taken[0])
     assert all(parameter.grad is not None for parameter in model.generator.parameters())
     assert all(parameter.requires_grad for parameter in model.discriminator.parameters())

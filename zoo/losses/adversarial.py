@@ -29,7 +29,7 @@ class AdversarialLoss(nn.Module):
     Args:
         r1: weight of half the squared gradient of the score at real samples.
         r2: weight likewise at generated samples.
-        penalty_every: batches from one with penalties, which then count as much more, to the next.
+        penalty_every: steps from one with penalties, which then count as much more, to the next.
 
     Attributes:
         needs_real: whether the generator is told the scores of real samples.
@@ -51,16 +51,16 @@ class AdversarialLoss(nn.Module):
         """Loss of the generator."""
         raise NotImplementedError
 
-    def penalties(self, score: Score, real: Tensor, fake: Tensor, *, batch: int) -> dict[str, Tensor]:
-        """Returns what is added to the discriminator's loss, by name; nothing in batches without penalties.
+    def penalties(self, score: Score, real: Tensor, fake: Tensor, *, step: int) -> dict[str, Tensor]:
+        """Returns what is added to the discriminator's loss, by name; nothing in steps without penalties.
 
         Args:
             score: the discriminator.
             real: samples, (B, ...).
             fake: generated samples, (B, ...).
-            batch: number of the batch in the run.
+            step: steps taken before this one.
         """
-        if batch % self.penalty_every:
+        if step % self.penalty_every:
             return {}
         weights = {"r1": (self.r1, real), "r2": (self.r2, fake)}
         return {
@@ -148,10 +148,10 @@ class Wasserstein(AdversarialLoss):
         """The negative score."""
         return -fake.mean()
 
-    def penalties(self, score: Score, real: Tensor, fake: Tensor, *, batch: int) -> dict[str, Tensor]:
+    def penalties(self, score: Score, real: Tensor, fake: Tensor, *, step: int) -> dict[str, Tensor]:
         """Adds the gradient penalty."""
-        found = super().penalties(score, real, fake, batch=batch)
-        if self.gradient_penalty and batch % self.penalty_every == 0:
+        found = super().penalties(score, real, fake, step=step)
+        if self.gradient_penalty and step % self.penalty_every == 0:
             share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
             slope = (squared_gradients(score, real.lerp(fake, share)) + 1e-12).sqrt()
             found["gradient_penalty"] = self.penalty_every * self.gradient_penalty * (slope - 1).square().mean()

@@ -5,7 +5,7 @@ exponential moving average of the generator's weights (Karras et al., 2018, arXi
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -23,7 +23,6 @@ from zoo.optim.optimizers import build_optimizer, group_options
 from zoo.optim.pair import Pair, both
 from zoo.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Probability
 from zoo.seeds import counted_seed
-from zoo.tasks.epoch_loop import batches_done
 from zoo.tasks.resumable import ResumableModule
 from zoo.tasks.stage_metrics import StageMetrics
 
@@ -31,7 +30,8 @@ from zoo.tasks.stage_metrics import StageMetrics
 class AdversarialTask(ResumableModule):
     """Trains a discriminator in each batch, and a generator in each of `discriminator_steps` batches.
 
-    So steps, and budgets of them, count batches, and each of the discriminator's steps sees new samples.
+    So steps, and budgets of them, count batches, and each of the discriminator's steps sees new samples. Batches whose
+    gradients are accumulated count as one.
 
     Args:
         model: the two networks.
@@ -40,6 +40,7 @@ class AdversarialTask(ResumableModule):
         scheduler: likewise for schedules, which count the steps of their network; None keeps the learning rates.
         metrics: metrics of validation and test, which compare generated with real samples.
         discriminator_steps: steps of the discriminator for one of the generator.
+        accumulate_batches: batches whose gradients are one step's.
         average_decay: share of the averaged generator that a step keeps; 0 for the generator as it is.
         generator_clip: limit of the norm of the generator's gradients; None for none.
         discriminator_clip: likewise of the discriminator.
@@ -48,6 +49,7 @@ class AdversarialTask(ResumableModule):
         seed: seed of the run, from which noise is drawn.
     """
 
+    steps_in_parts: ClassVar[bool] = True
     nonfinite_remedy: ClassVar[str] = "lower it, or set task.discriminator_clip=1 task.generator_clip=1"
     model: GAN
 
@@ -60,6 +62,7 @@ class AdversarialTask(ResumableModule):
         scheduler: Callable[..., Any] | Pair | None = None,
         metrics: Mapping[str, Metric] | None = None,
         discriminator_steps: PositiveInt = 1,
+        accumulate_batches: PositiveInt = 1,
         average_decay: Probability = 0.999,
         generator_clip: PositiveFloat | None = None,
         discriminator_clip: PositiveFloat | None = None,
@@ -77,7 +80,8 @@ class AdversarialTask(ResumableModule):
         self.average = copy.deepcopy(model.generator).requires_grad_(False)
         self.criterion = criterion
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.discriminator_steps, self.average_decay = discriminator_steps, average_decay
+        self.discriminator_steps, self.accumulate_batches = discriminator_steps, accumulate_batches
+        self.average_decay = average_decay
         self.clips = generator_clip, discriminator_clip
         self.monitor, self.monitor_mode = monitor, monitor_mode
         self.train_record = StageMetrics({}, finish=lambda preds: preds)
@@ -85,6 +89,12 @@ class AdversarialTask(ResumableModule):
         test_metrics = {name: metric.clone() for name, metric in (metrics or {}).items()}
         self.test_record = StageMetrics(test_metrics, finish=lambda preds: preds)
         self._validation_record = self.val_record
+        self._gathered: list[tuple[Tensor, Tensor]] = []  # real samples and classes of the step that is not taken yet
+
+    @property
+    def batches_a_step(self) -> int:
+        """How many batches one step takes."""
+        return self.accumulate_batches
 
     def check_options(self, data: Mapping[str, Any], trainer: Mapping[str, Any]) -> None:
         """Refuses what two optimizers cannot do by the trainer's options, and networks that the data do not fit.
@@ -96,8 +106,9 @@ class AdversarialTask(ResumableModule):
             remedy = "set task.generator_clip and task.discriminator_clip, one for each network"
             raise OptionError("trainer.gradient_clip_val", "two networks are clipped apart", remedy)
         if trainer.get("accumulate_grad_batches", 1) != 1:
-            problem = f"{trainer['accumulate_grad_batches']}, but each batch is a step here"
-            raise OptionError("trainer.accumulate_grad_batches", problem, "raise data.batch_size instead")
+            number = trainer["accumulate_grad_batches"]
+            remedy = f"set task.accumulate_batches={number}"
+            raise OptionError("trainer.accumulate_grad_batches", "two networks step apart", remedy)
         networks = self.model.generator, self.model.discriminator
         if any(map(is_conditional, networks)) and not data.get("num_classes"):
             raise OptionError("model", "it is told classes, which these data do not have", "set model.num_classes=null")
@@ -110,47 +121,73 @@ class AdversarialTask(ResumableModule):
         """Takes a step of the discriminator and, in its turn, of the generator; returns the discriminator's loss."""
         self._log_full_window()
         self._seed_step(batch_idx)
-        real = batch["input"].to(self.dtype)
-        labels = labels_of(batch)
-        losses = self._train_discriminator(batch, batch_idx, real, labels)
-        if self._generator_steps(1) > self._generator_steps(0):
-            losses |= self._train_generator(batch, batch_idx, real, labels)
+        real, labels = batch["input"].to(self.dtype), labels_of(batch)
+        self._gathered.append((real, labels))
+        steps = (batch_idx + 1) % self.accumulate_batches == 0 or self.trainer.is_last_batch
+        turn = steps and (self.global_step + 1) % self.discriminator_steps == 0
+        with torch.set_grad_enabled(turn and len(self._gathered) == 1):
+            fake = self._generate(labels)
+        losses = self._train_discriminator(batch, batch_idx, real, fake.detach(), labels, steps=steps)
+        if turn:
+            # What the discriminator has just judged serves both; of batches before, whose graphs are gone, it is new.
+            parts = (
+                [(fake, real, labels)]
+                if fake.requires_grad
+                else ((self._generate(labels), real, labels) for real, labels in self._gathered)
+            )
+            losses |= self._train_generator(batch, batch_idx, parts)
             self._update_average()
+        if steps:
+            self._gathered = []
         self._record_step(losses, real, real)
         return losses["discriminator_loss"].detach()
 
-    def _train_discriminator(self, batch: Batch, batch_idx: int, real: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad():
-            fake = generate(self.model.generator, self._noise(len(real)), labels)
+    def _generate(self, labels: Tensor) -> Tensor:
+        noise = torch.randn(len(labels), self.model.latent_dim, device=self.device).to(self.dtype)
+        return generate(self.model.generator, noise, labels)
+
+    def _train_discriminator(
+        self, batch: Batch, batch_idx: int, real: Tensor, fake: Tensor, labels: Tensor, *, steps: bool
+    ) -> dict[str, Tensor]:
+        self.guard.watch(self.model, batch, batch_idx)
         scores = self.model.score(real, labels), self.model.score(fake, labels)
         losses = {"discriminator_loss": self.criterion.discriminator(*scores)}
-        step = batches_done(self.trainer, in_all=True)
-        penalties = self.criterion.penalties(lambda x: self.model.score(x, labels), real, fake, batch=step)
-        self._step(1, batch, batch_idx, sum(penalties.values(), losses["discriminator_loss"]))
-        self.criterion.constrain(self.model.discriminator)
+        penalties = self.criterion.penalties(lambda x: self.model.score(x, labels), real, fake, step=self.global_step)
+        self._backward(sum(penalties.values(), losses["discriminator_loss"]))
+        if steps:
+            self._step(1)
+            self.criterion.constrain(self.model.discriminator)
         return losses | penalties | judgements(*scores)
 
-    def _train_generator(self, batch: Batch, batch_idx: int, real: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def _train_generator(
+        self, batch: Batch, batch_idx: int, parts: Iterable[tuple[Tensor, Tensor, Tensor]]
+    ) -> dict[str, Tensor]:
+        """Takes a step on generated samples, each with the real ones and the classes of its batch."""
+        self.guard.watch(self.model, batch, batch_idx)
         # The discriminator's weights need no gradients here, which would be half of its work.
         self.model.discriminator.requires_grad_(False)
-        fake = generate(self.model.generator, self._noise(len(real)), labels)
-        with torch.no_grad():
-            real_scores = self.model.score(real, labels) if self.criterion.needs_real else None
-        loss = self.criterion.generator(self.model.score(fake, labels), real_scores)
-        self._step(0, batch, batch_idx, loss)
+        losses = []
+        for fake, real, labels in parts:
+            with torch.no_grad():
+                real_scores = self.model.score(real, labels) if self.criterion.needs_real else None
+            loss = self.criterion.generator(self.model.score(fake, labels), real_scores)
+            self._backward(loss)
+            losses.append(loss.detach())
+        self._step(0)
         self.model.discriminator.requires_grad_(True)
-        return {"generator_loss": loss}
+        return {"generator_loss": torch.stack(losses).mean() if len(losses) > 1 else losses[0]}
 
-    def _step(self, network: int, batch: Batch, batch_idx: int, loss: Tensor) -> None:
-        """Takes a step of one network, the generator being 0 and the discriminator 1."""
-        self.guard.watch(self.model, batch, batch_idx)
+    def _backward(self, loss: Tensor) -> None:
         self.guard.add_loss(loss.detach())
+        self.manual_backward(loss / self.accumulate_batches if self.accumulate_batches > 1 else loss)
+
+    def _step(self, network: int) -> None:
+        """Takes a step of one network, the generator being 0 and the discriminator 1."""
         optimizer: Any = self.trainer.strategy._lightning_optimizers[network]
-        self.optimizer_zero_grad(self.current_epoch, batch_idx, optimizer.optimizer)
-        self.manual_backward(loss)
-        if network == 0:  # steps count batches, and each batch has one of the discriminator
+        if network == 0:  # steps count those of the discriminator
             optimizer._on_before_step = optimizer._on_after_step = _do_nothing
         optimizer.step()
+        self.optimizer_zero_grad(self.current_epoch, 0, optimizer.optimizer)
         if schedules := self.trainer.lr_scheduler_configs:
             schedules[network].scheduler.step()  # type: ignore[call-arg]
 
@@ -167,26 +204,28 @@ class AdversarialTask(ResumableModule):
         """Computes once more what the networks say of a batch."""
         real, labels = batch["input"].to(self.dtype), labels_of(batch)
         self.model.score(real, labels)
-        self.model.score(generate(self.model.generator, self._noise(len(real)), labels), labels)
+        self.model.score(self._generate(labels), labels)
 
     @torch.no_grad()
     def _update_average(self) -> None:
         update = warmup_ema(self.average_decay)
-        update(list(self.average.parameters()), list(self.model.generator.parameters()), self._generator_steps(0))
+        steps = self.global_step // self.discriminator_steps - 1  # that were averaged before
+        update(list(self.average.parameters()), list(self.model.generator.parameters()), steps)
         for kept, now in zip(self.average.buffers(), self.model.generator.buffers(), strict=True):
             kept.copy_(now)
-
-    def _generator_steps(self, ahead: int) -> int:
-        """Returns how many steps the generator has taken, before this batch or with it."""
-        return (batches_done(self.trainer, in_all=True) + ahead) // self.discriminator_steps
-
-    def _noise(self, count: int) -> Tensor:
-        return torch.randn(count, self.model.latent_dim, device=self.device).to(self.dtype)
 
     def noise(self, count: int, *counters: int | str) -> Tensor:
         """Returns noise (B, Z) that is a function of the run's seed and of counters, on every device alike."""
         draw = torch.Generator().manual_seed(counted_seed("noise", self.seed, *counters))
         return torch.randn(count, self.model.latent_dim, generator=draw).to(self.device).to(self.dtype)
+
+    def own_state(self) -> dict[str, Any]:
+        """Returns what the batches since the last step have brought."""
+        return {"gathered": self._gathered}
+
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `own_state` returned."""
+        self._gathered = [(real.to(self.device), labels.to(self.device)) for real, labels in state["gathered"]]
 
     def setup(self, stage: str) -> None:
         """Prepares for fit, validate or test; a validation that is no part of a fit stands in for a test."""
@@ -239,10 +278,10 @@ class AdversarialTask(ResumableModule):
             if self.make_scheduler is None:
                 return optimizers
             where, schedules = "scheduler", both(self.make_scheduler)
-            batches = self.num_optimizer_steps()
+            steps = self.num_optimizer_steps()
             made = [
-                schedules.generator(optimizers[0], max(1, batches // self.discriminator_steps)),
-                schedules.discriminator(optimizers[1], batches),
+                schedules.generator(optimizers[0], max(1, steps // self.discriminator_steps)),
+                schedules.discriminator(optimizers[1], steps),
             ]
             self._options = [group_options(optimizer) for optimizer in optimizers]
         except (TypeError, ValueError) as error:

@@ -43,10 +43,12 @@ class ResumableModule(LightningModule):
         model: what is trained; set by the task.
         train_record: what is gathered of training; set by the task.
         monitor: the logged metric that the best checkpoint follows; set by the task.
+        steps_in_parts: whether a step leaves parameters without gradients, which are trained all the same.
         nonfinite_remedy: what to do where a loss or a gradient is not finite.
         renew_options: whether a resumed run takes the optimizer's options from its config, not from the checkpoint.
     """
 
+    steps_in_parts: ClassVar[bool] = False
     nonfinite_remedy: ClassVar[str] = (
         "lower it, set trainer.gradient_clip_val=1, or leave such steps out with task.on_nonfinite=skip"
     )
@@ -80,6 +82,18 @@ class ResumableModule(LightningModule):
             OptionError: an option does not go with it.
         """
 
+    @property
+    def batches_a_step(self) -> int:
+        """How many batches one step takes."""
+        return self.trainer.accumulate_grad_batches
+
+    def own_state(self) -> dict[str, Any]:
+        """Returns what else a task has gathered since its last step, plain values and tensors; by default nothing."""
+        return {}
+
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `own_state` returned."""
+
     def num_optimizer_steps(self) -> int:
         """Returns how many optimizer steps the whole run takes.
 
@@ -91,7 +105,7 @@ class ResumableModule(LightningModule):
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         if trainer.max_epochs is None or trainer.max_epochs < 0:
             return trainer.max_steps
-        steps = math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+        steps = math.ceil(batches / self.batches_a_step) * trainer.max_epochs
         return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
 
     def next_commands(self, directory: str) -> list[str]:
@@ -188,10 +202,12 @@ class ResumableModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what has been gathered since the epoch began, and since the last optimizer step."""
         loop = self.trainer.fit_loop.epoch_loop
-        within = batches_done(self.trainer) % self.trainer.accumulate_grad_batches and not loop._is_training_done
+        within = batches_done(self.trainer) % self.batches_a_step and not loop._is_training_done
         gradients = {name: p.grad for name, p in self.named_parameters() if within and p.grad is not None}
         checkpoint["task"] = {
-            "ranks": self._of_each_rank({"train_record": self.train_record.state(), "gradients": gradients}),
+            "ranks": self._of_each_rank(
+                {"train_record": self.train_record.state(), "gradients": gradients, "own": self.own_state()}
+            ),
             "window_end": list(self._window_end),
             "guard": self.guard.state(),
             "callback_metrics": {name: float(value) for name, value in self.trainer.callback_metrics.items()},
@@ -206,6 +222,7 @@ class ResumableModule(LightningModule):
         own = ranks[self.global_rank if len(ranks) == self.trainer.world_size else 0]
         self.train_record.load(own["train_record"])
         self._gradients = own["gradients"]
+        self.load_own_state(own["own"])
         step, lr = saved["window_end"]
         self._window_end = step, lr
         self.guard.load(saved["guard"])
