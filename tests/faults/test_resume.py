@@ -64,7 +64,8 @@ BOXES = [
 ]
 GAN = [
     *("data=ring", "data.num_samples=112", "data.num_eval_samples=9", "data.batch_size=16", "data.eval_batch_size=3"),
-    *("task.criterion._target_=zoo.losses.adversarial.Wasserstein", "task.criterion.r1=0.1", "task.accumulate_batches=2"),
+    *("task.criterion._target_=zoo.losses.adversarial.Wasserstein", "task.criterion.r1=0.1"),
+    "task.accumulate_batches=2",
     *("task.criterion.penalty_every=2", "task.discriminator_steps=2", "task.generator_clip=1", "scheduler=cosine"),
     *("model.generator.hidden_size=8", "model.discriminator.hidden_size=8", "trainer=cpu", "trainer.max_epochs=3"),
     *("checkpoint.every_n_steps=1", "trainer.log_every_n_steps=3", "logger.tensorboard=null"),
