@@ -15,17 +15,19 @@ class GAN(nn.Module):
         generator: makes samples (B, ...) of noise (B, Z); says how wide that is by `latent_dim`. One with `num_classes`
             that is not None is called with classes (B,), too.
         discriminator: scores samples (B, ...) by one number (B,), or (B, 1), high where they look real; likewise.
+        augment: changes samples before they are scored, real and generated ones alike, such as
+            `zoo.layers.diff_augment.DiffAugment`; None for nothing.
 
     Raises:
         ValueError: the generator does not say how wide its noise is.
     """
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, *, augment: nn.Module | None = None) -> None:
         super().__init__()
         if not isinstance(getattr(generator, "latent_dim", None), int):
             name = type(generator).__name__
             raise ValueError(f"generator {name} has no latent_dim: it must say how wide its noise is; choose another")
-        self.generator, self.discriminator = generator, discriminator
+        self.generator, self.discriminator, self.augment = generator, discriminator, augment
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
 
     def forward(self, x: Float[Tensor, "B *sample"]) -> Float[Tensor, "B"]:
@@ -33,7 +35,8 @@ class GAN(nn.Module):
         return self.score(x, x.new_zeros(len(x)).long())
 
     def score(self, x: Float[Tensor, "B *sample"], labels: Int64[Tensor, "B"]) -> Float[Tensor, "B"]:
-        """Scores of samples, high where they look real."""
+        """Scores of samples, augmented while training, high where they look real."""
+        x = x if self.augment is None else self.augment(x)
         scores: Tensor = self.discriminator(x, labels) if is_conditional(self.discriminator) else self.discriminator(x)
         return scores.flatten()
 
