@@ -1,5 +1,6 @@
 """Adversarial training: who steps when, what is averaged, and what is refused in words."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from zoo.checkpoint import load_checkpoint
 from zoo.config.entry import compose
@@ -94,6 +96,16 @@ def test_a_single_network_is_refused_in_words(tmp_path: Path) -> None:
         train(compose(["model=dcgan", "model.generator.width=2", f"output_dir={tmp_path}"]))
 
 
+def test_classes_that_the_data_do_not_have_are_refused_in_words(tmp_path: Path) -> None:
+    recipe = ["data=synthetic_images", "task=adversarial", f"output_dir={tmp_path}", "model.generator.width=2"]
+    with pytest.raises(
+        OptionError, match=r"model\.generator\.num_classes: 3, but the data have 10 classes; set it to 10"
+    ):
+        train(compose([*recipe, "model=dcgan", "model.generator.num_classes=3"]))
+    with pytest.raises(ValueError, match="conditional, but there are no classes to tell; choose data with classes"):
+        GAN(MLPGenerator(2), MLPDiscriminator(2), conditional=True)
+
+
 def test_a_step_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(TrainingStopped, match=r"is not finite.*task.discriminator_clip=1"):
         run_tiny(tmp_path, "optimizer.discriminator.lr=1e30")
@@ -132,6 +144,27 @@ def test_the_generators_step_computes_no_gradients_of_the_discriminators_weights
     assert not any(taken[0])
     assert all(parameter.grad is not None for parameter in model.generator.parameters())
     assert all(parameter.requires_grad for parameter in model.discriminator.parameters())
+
+
+@pytest.mark.parametrize("criterion", [Hinge(r1=1.0), Relativistic(r1=1.0, r2=1.0)])
+def test_spectral_norm_advances_once_a_step_of_each_network(criterion: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = GAN(MLPGenerator(2, hidden_size=8), MLPDiscriminator(2, hidden_size=8))
+    first = model.discriminator.layers[0]
+    spectral_norm(first)
+    task = AdversarialTask(model, criterion=criterion, optimizer=torch.optim.SGD)
+    monkeypatch.setattr(task, "_step", lambda network: None)
+    monkeypatch.setattr(task, "manual_backward", torch.Tensor.backward)
+    real, fake, labels = torch.randn(16, 2), torch.randn(16, 2), torch.zeros(16, dtype=torch.int64)
+    batch = {"input": real, "index": torch.arange(16)}
+    for step in (
+        lambda: task._train_discriminator(batch, 0, real, fake, labels, steps=True),
+        lambda: task._train_generator(batch, 0, [(task._generate(labels), real, labels)]),
+    ):
+        expected = copy.deepcopy(first)
+        assert expected.weight.requires_grad  # computing it advances its vectors
+        step()
+        assert torch.equal(first.parametrizations.weight[0]._u, expected.parametrizations.weight[0]._u)
 
 
 def test_any_generator_says_how_wide_its_noise_is() -> None:

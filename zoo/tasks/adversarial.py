@@ -5,11 +5,13 @@ exponential moving average of the generator's weights (Karras et al., 2018, arXi
 """
 
 import copy
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import Metric
@@ -17,7 +19,7 @@ from torchmetrics import Metric
 from zoo.batch import Batch
 from zoo.errors import OptionError, explained_option
 from zoo.losses.adversarial import AdversarialLoss
-from zoo.models.gan.pair import GAN, generate, is_conditional
+from zoo.models.gan.pair import GAN, generate
 from zoo.optim.ema import warmup_ema
 from zoo.optim.optimizers import build_optimizer, group_options
 from zoo.optim.pair import Pair, both
@@ -109,9 +111,14 @@ class AdversarialTask(ResumableModule):
             number = trainer["accumulate_grad_batches"]
             remedy = f"set task.accumulate_batches={number}"
             raise OptionError("trainer.accumulate_grad_batches", "two networks step apart", remedy)
-        networks = self.model.generator, self.model.discriminator
-        if any(map(is_conditional, networks)) and not data.get("num_classes"):
-            raise OptionError("model", "it is told classes, which these data do not have", "set model.num_classes=null")
+        for network in (self.model.generator, self.model.discriminator):
+            told, number = getattr(network, "num_classes", None), data.get("num_classes")
+            if told is not None and not number:
+                problem = "it is told classes, which these data do not have"
+                raise OptionError("model", problem, "set model.generator.num_classes=null")
+            if told is not None and told != number:
+                problem = f"{told}, but the data have {number} classes"
+                raise OptionError("model.generator.num_classes", problem, f"set it to {number}, or null")
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Returns samples of the averaged generator."""
@@ -150,9 +157,11 @@ class AdversarialTask(ResumableModule):
         self, batch: Batch, batch_idx: int, real: Tensor, fake: Tensor, labels: Tensor, *, steps: bool
     ) -> dict[str, Tensor]:
         self.guard.watch(self.model, batch, batch_idx)
-        scores = self.model.score(real, labels), self.model.score(fake, labels)
+        with parametrize.cached():  # weights of spectral norm are computed once for all of a batch
+            scores = self.model.score(real, labels), self.model.score(fake, labels)
+            score = functools.partial(self.model.score, labels=labels)
+            penalties = self.criterion.penalties(score, real, fake, step=self.global_step)
         losses = {"discriminator_loss": self.criterion.discriminator(*scores)}
-        penalties = self.criterion.penalties(lambda x: self.model.score(x, labels), real, fake, step=self.global_step)
         self._backward(sum(penalties.values(), losses["discriminator_loss"]))
         if steps:
             self._step(1)
@@ -168,9 +177,10 @@ class AdversarialTask(ResumableModule):
         self.model.discriminator.requires_grad_(False)
         losses = []
         for fake, real, labels in parts:
-            with torch.no_grad():
-                real_scores = self.model.score(real, labels) if self.criterion.needs_real else None
-            loss = self.criterion.generator(self.model.score(fake, labels), real_scores)
+            with parametrize.cached():
+                with torch.no_grad():
+                    real_scores = self.model.score(real, labels) if self.criterion.needs_real else None
+                loss = self.criterion.generator(self.model.score(fake, labels), real_scores)
             self._backward(loss)
             losses.append(loss.detach())
         self._step(0)

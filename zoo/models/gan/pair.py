@@ -17,16 +17,28 @@ class GAN(nn.Module):
         discriminator: scores samples (B, ...) by one number (B,), or (B, 1), high where they look real; likewise.
         augment: changes samples before they are scored, real and generated ones alike, such as
             `zoo.layers.diff_augment.DiffAugment`; None for nothing.
+        conditional: whether the networks must be told classes.
 
     Raises:
-        ValueError: the generator does not say how wide its noise is.
+        ValueError: the generator does not say how wide its noise is, or there are no classes to tell.
     """
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, *, augment: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        augment: nn.Module | None = None,
+        conditional: bool = False,
+    ) -> None:
         super().__init__()
         if not isinstance(getattr(generator, "latent_dim", None), int):
             name = type(generator).__name__
             raise ValueError(f"generator {name} has no latent_dim: it must say how wide its noise is; choose another")
+        if conditional and not (is_conditional(generator) and is_conditional(discriminator)):
+            raise ValueError(
+                "conditional, but there are no classes to tell; choose data with classes, or another model"
+            )
         self.generator, self.discriminator, self.augment = generator, discriminator, augment
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
 
