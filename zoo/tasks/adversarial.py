@@ -91,6 +91,9 @@ class AdversarialTask(ResumableModule):
         test_metrics = {name: metric.clone() for name, metric in (metrics or {}).items()}
         self.test_record = StageMetrics(test_metrics, finish=lambda preds: preds)
         self._validation_record = self.val_record
+        self._judging = list(model.discriminator.parameters())
+        self._weight_lists: tuple[list[Tensor], list[Tensor]] = [], []
+        self._buffer_lists: tuple[list[Tensor], list[Tensor]] = [], []
         self._gathered: list[tuple[Tensor, Tensor]] = []  # real samples and classes of the step that is not taken yet
 
     @property
@@ -174,7 +177,8 @@ class AdversarialTask(ResumableModule):
         """Takes a step on generated samples, each with the real ones and the classes of its batch."""
         self.guard.watch(self.model, batch, batch_idx)
         # The discriminator's weights need no gradients here, which would be half of its work.
-        self.model.discriminator.requires_grad_(False)
+        for parameter in self._judging:
+            parameter.requires_grad_(False)
         losses = []
         for fake, real, labels in parts:
             with parametrize.cached():
@@ -184,7 +188,8 @@ class AdversarialTask(ResumableModule):
             self._backward(loss)
             losses.append(loss.detach())
         self._step(0)
-        self.model.discriminator.requires_grad_(True)
+        for parameter in self._judging:
+            parameter.requires_grad_(True)
         return {"generator_loss": torch.stack(losses).mean() if len(losses) > 1 else losses[0]}
 
     def _backward(self, loss: Tensor) -> None:
@@ -220,9 +225,16 @@ class AdversarialTask(ResumableModule):
     def _update_average(self) -> None:
         update = warmup_ema(self.average_decay)
         steps = self.global_step // self.discriminator_steps - 1  # that were averaged before
-        update(list(self.average.parameters()), list(self.model.generator.parameters()), steps)
-        for kept, now in zip(self.average.buffers(), self.model.generator.buffers(), strict=True):
-            kept.copy_(now)
+        update(*self._weight_lists, steps)
+        if self._buffer_lists[0]:
+            torch._foreach_copy_(*self._buffer_lists)
+
+    def on_train_start(self) -> None:
+        """Lists the weights: to walk through the modules for them in each step takes small networks a tenth of it."""
+        super().on_train_start()
+        average, generator = self.average, self.model.generator
+        self._weight_lists = list(average.parameters()), list(generator.parameters())
+        self._buffer_lists = list(average.buffers()), list(generator.buffers())
 
     def noise(self, count: int, *counters: int | str) -> Tensor:
         """Returns noise (B, Z) that is a function of the run's seed and of counters, on every device alike."""
