@@ -38,5 +38,6 @@ bench: install
 	$(BIN)/python benchmarks/input_pipeline.py
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/sequence_step.py
+	$(BIN)/python benchmarks/adversarial_step.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/safety.py
