@@ -111,8 +111,19 @@ def samples_picture(
                 axes.imshow(image_grid(displayable(side[:num_images], preprocessing)))
                 axes.axis("off")
                 continue
-            points = side[:_MOST_POINTS].numpy()
-            axes.scatter(*points.T, s=2, alpha=0.4, linewidths=0, color=figures.ACCENT)
-            reach = 1.25 * float(sides["real"].abs().max())
-            axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+            _draw_points(axes, side, like=sides["real"])
     return drawn[0]
+
+
+def points_picture(points: Tensor) -> np.ndarray:
+    """Draws points (B, 2) of the plane; returns an 8-bit picture (H, W, 3)."""
+    with figures.new_figure(4.5, 4.5) as (figure, drawn):
+        shown = points.detach().float().cpu()
+        _draw_points(figure.subplots(), shown, like=shown)
+    return drawn[0]
+
+
+def _draw_points(axes: Any, points: Tensor, *, like: Tensor) -> None:
+    axes.scatter(*points[:_MOST_POINTS].numpy().T, s=2, alpha=0.4, linewidths=0, color=figures.ACCENT)
+    reach = 1.25 * float(like.abs().max())
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")

@@ -94,3 +94,22 @@ def image_grid(images: np.ndarray, *, columns: int = 8, tile: int = 96, gap: int
         left = gap + position % columns * (width + gap)
         grid[top : top + height, left : left + width] = image
     return grid
+
+
+def class_rows(images: np.ndarray, labels: np.ndarray, *, tile: int = 96) -> np.ndarray:
+    """Lays pictures out with a row for each class, on white.
+
+    Args:
+        images: 8-bit, (B, H, W, C) with C of 1 or 3.
+        labels: classes, (B,); those that occur have rows.
+        tile: see `image_grid`.
+
+    Returns:
+        8-bit picture (H, W, 3).
+    """
+    rows = [images[labels == label] for label in np.unique(labels)]
+    columns = max(map(len, rows))
+    filled = np.full((len(rows), columns, *images.shape[1:]), 255, dtype=np.uint8)
+    for row, found in zip(filled, rows, strict=True):
+        row[: len(found)] = found
+    return image_grid(filled.reshape(-1, *images.shape[1:]), columns=columns, tile=tile)

@@ -28,6 +28,8 @@ from zoo.seeds import counted_seed
 from zoo.tasks.resumable import ResumableModule
 from zoo.tasks.stage_metrics import StageMetrics
 
+NETWORKS = "generator", "discriminator"
+
 
 class AdversarialTask(ResumableModule):
     """Trains a discriminator in each batch, and a generator in each of `discriminator_steps` batches.
@@ -95,6 +97,7 @@ class AdversarialTask(ResumableModule):
         self._weight_lists: tuple[list[Tensor], list[Tensor]] = [], []
         self._buffer_lists: tuple[list[Tensor], list[Tensor]] = [], []
         self._gathered: list[tuple[Tensor, Tensor]] = []  # real samples and classes of the step that is not taken yet
+        self._gradient_norms: dict[str, Tensor] = {}
 
     @property
     def batches_a_step(self) -> int:
@@ -123,9 +126,25 @@ class AdversarialTask(ResumableModule):
                 problem = f"{told}, but the data have {number} classes"
                 raise OptionError("model.generator.num_classes", problem, f"set it to {number}, or null")
 
+    def next_commands(self, directory: str) -> list[str]:
+        """Offers more samples."""
+        return [f"-m zoo sample ckpt={directory}"]
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes the generator is told of; None of a generator that is told none."""
+        count: int | None = getattr(self.average, "num_classes", None)
+        return count
+
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Returns samples of the averaged generator."""
         return generate(self.average, noise, labels)
+
+    @torch.no_grad()
+    def sample(self, noise: Tensor, labels: Tensor, *counters: int | str) -> Tensor:
+        """Returns samples of the averaged generator, whose own noise, if it has any, is a function of counters."""
+        torch.manual_seed(counted_seed("sample", *counters))
+        return self(noise.to(self.device, self.dtype), labels.to(self.device))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Takes a step of the discriminator and, in its turn, of the generator; returns the discriminator's loss."""
@@ -149,7 +168,8 @@ class AdversarialTask(ResumableModule):
             self._update_average()
         if steps:
             self._gathered = []
-        self._record_step(losses, real, real)
+        self._record_step(losses | self._gradient_norms, real, real)
+        self._gradient_norms = {}
         return losses["discriminator_loss"].detach()
 
     def _generate(self, labels: Tensor) -> Tensor:
@@ -207,13 +227,19 @@ class AdversarialTask(ResumableModule):
             schedules[network].scheduler.step()  # type: ignore[call-arg]
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Refuses a step that is not finite, and clips the gradients of the network whose step it is."""
+        """Refuses a step that is not finite, and clips the gradients of the network whose step it is.
+
+        Their norm before that is recorded once in a window of steps, as it costs a step of small networks a tenth.
+        """
         super().on_before_optimizer_step(optimizer)
         network = int(optimizer is not self.trainer.optimizers[0])
-        limit = self.clips[network]
+        name, limit = f"{NETWORKS[network]}_gradient_norm", self.clips[network]
+        parameters = list(getattr(self.model, NETWORKS[network]).parameters())
         if limit is not None:
-            networks = self.model.generator, self.model.discriminator
-            nn.utils.clip_grad_norm_(networks[network].parameters(), limit)
+            self._gradient_norms[name] = nn.utils.clip_grad_norm_(parameters, limit)
+        elif not self.train_record.has_pending(name):
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            self._gradient_norms[name] = nn.utils.get_total_norm(gradients)
 
     def replay(self, batch: Batch) -> None:
         """Computes once more what the networks say of a batch."""
@@ -321,9 +347,14 @@ def labels_of(batch: Batch) -> Tensor:
 
 @torch.no_grad()
 def judgements(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """Returns the mean scores of real and of generated samples, and the share that a threshold of 0 tells apart."""
-    right = ((real > 0).to(real.dtype).mean() + (fake < 0).to(real.dtype).mean()) / 2
-    return {"real_score": real.mean(), "fake_score": fake.mean(), "discriminator_accuracy": right}
+    """Returns the mean scores of real and of generated samples, and the share that the middle of them tells apart.
+
+    Scores mean something beside each other alone where a loss draws them to no margin.
+    """
+    real_score, fake_score = real.mean(), fake.mean()
+    middle = (real_score + fake_score) / 2
+    right = ((real > middle).to(real.dtype).mean() + (fake < middle).to(real.dtype).mean()) / 2
+    return {"real_score": real_score, "fake_score": fake_score, "discriminator_accuracy": right}
 
 
 def _do_nothing() -> None:

@@ -54,6 +54,10 @@ class StageMetrics(nn.Module):
         """Whether a window's worth of batches is pending."""
         return len(self._losses) >= self.window
 
+    def has_pending(self, name: str) -> bool:
+        """Whether a batch that waits for `flush` or `feed` had a loss of that name."""
+        return any(name in losses for losses in self._losses)
+
     def drop(self, num_batches: int) -> None:
         """Forgets the last batches that were appended."""
         for pending in self._pending():
