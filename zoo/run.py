@@ -19,6 +19,7 @@ from zoo.config.requeue import requeue
 from zoo.config.resume import resume_command
 from zoo.config.run_directory import make_directory, release_run_directory
 from zoo.data.base import DataModule
+from zoo.diagnosis.verdict import Verdict
 from zoo.errors import OptionError
 from zoo.failure import explained, explained_failure, failing_in_words
 from zoo.files import write_json
@@ -54,7 +55,7 @@ def _train(run: Run) -> float | None:
         with signals.deferred(), limited_memory(trainer.strategy.root_device):
             trainer.fit(run.task, datamodule=run.training_data, ckpt_path=run.resume_from, weights_only=True)
         # Read now: the test that follows clears the metrics and moves the counters.
-        fitted, facts = _fitted(trainer), _facts(run)
+        fitted, facts, verdicts = _fitted(trainer), _facts(run), _verdicts(trainer)
         best = _best_checkpoint(trainer)
         final = _judge_best(run, best)
         values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts)
@@ -62,7 +63,7 @@ def _train(run: Run) -> float | None:
         commands = run.task.next_commands(values["output_dir"])
         if run.data.file_suffixes and isinstance(run.task, Task):
             commands.append(f"-m zoo predict ckpt={values['output_dir']} input=FOLDER")
-        _show(final, _remarks(trainer), values, commands)
+        _show(final, [*_remarks(trainer), *_alarm_lines(verdicts)], values, commands)
     score = getattr(best, "best_model_score", None) if best else fitted.get(run.task.monitor)
     return None if score is None else float(score)
 
@@ -74,7 +75,22 @@ def _fitted(trainer: Trainer) -> dict[str, float]:
 def _facts(run: Run) -> dict[str, Any]:
     best = _best_checkpoint(run.trainer)
     path = best and str(best.best_model_path)
-    return {"epochs": run.trainer.current_epoch, "global_step": run.trainer.global_step, "best_checkpoint": path}
+    facts = {"epochs": run.trainer.current_epoch, "global_step": run.trainer.global_step, "best_checkpoint": path}
+    verdicts = _verdicts(run.trainer)
+    return facts if verdicts is None else {**facts, "alarms": "; ".join(verdict.name for verdict in verdicts)}
+
+
+def _verdicts(trainer: Trainer) -> list[Verdict] | None:
+    """Returns the alarms that callbacks have sounded; None where none of them had anything to judge."""
+    found = [getattr(callback, "verdicts", None) for callback in trainer.callbacks]  # type: ignore[attr-defined]
+    heard = [verdicts for verdicts in found if verdicts is not None]
+    return [verdict for verdicts in heard for verdict in verdicts] if heard else None
+
+
+def _alarm_lines(verdicts: Sequence[Verdict] | None) -> list[str]:
+    if verdicts is None:
+        return []
+    return [f"alarm: {verdict}" for verdict in verdicts] or ["no alarms"]
 
 
 @contextmanager

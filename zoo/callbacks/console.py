@@ -69,7 +69,9 @@ class Console(Callback):
         if (epoch + 1) % self.every_n_epochs:
             return
         stages = ("train/", "val/") if validated else ("train/",)
-        shown = [f"{name} {value:.4f}" for name, value in metrics.items() if name.startswith(stages)]
+        hidden = getattr(pl_module, "not_on_console", ())
+        named = {name: value for name, value in metrics.items() if name.partition("/")[2] not in hidden}
+        shown = [f"{name} {value:.4f}" for name, value in named.items() if name.startswith(stages)]
         seconds = time.perf_counter() - started
         line = f"{_epoch_of(trainer, epoch)}  {'  '.join(shown)}  {seconds:.1f} s"
         print(line + ("  *" if better else ""), file=sys.stderr, flush=True)

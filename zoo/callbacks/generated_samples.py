@@ -18,16 +18,17 @@ _MOST_POINTS = 2500
 
 
 class GeneratedSamples(Callback):
-    """Shows samples of the same noise in TensorBoard, as `report/samples`, after validations 1, 2, 4, 8 ... of a fit.
+    """Shows samples of the same noise beside real ones in TensorBoard, as `report/samples`, during a fit.
 
     A task takes part by returning `{"generated": (B, ...), "real": (B, ...)}` from its step.
 
     Args:
         num_images: how many of each are shown, of the first batch.
+        every_n_epochs: epochs between two pictures; None for validations 1, 2, 4, 8 ...
     """
 
-    def __init__(self, num_images: PositiveInt = 64) -> None:
-        self.num_images = num_images
+    def __init__(self, num_images: PositiveInt = 64, *, every_n_epochs: PositiveInt | None = None) -> None:
+        self.num_images, self.every_n_epochs = num_images, every_n_epochs
 
     def on_validation_batch_end(
         self,
@@ -40,7 +41,8 @@ class GeneratedSamples(Callback):
     ) -> None:
         """Shows the first batch."""
         epoch = trainer.current_epoch + 1
-        is_due = epoch & (epoch - 1) == 0 and trainer.state.fn == "fit" and not trainer.sanity_checking
+        is_due = epoch & (epoch - 1) == 0 if self.every_n_epochs is None else epoch % self.every_n_epochs == 0
+        is_due = is_due and trainer.state.fn == "fit" and not trainer.sanity_checking
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoard)]
         if batch_idx or not is_due or not loggers or not trainer.is_global_zero or not is_generated(outputs):
             return

@@ -17,7 +17,6 @@ from zoo.ranges import Range
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from torch import Tensor
 
     from zoo.tasks.adversarial import AdversarialTask
@@ -72,8 +71,8 @@ def _sample(cfg: DictConfig) -> None:
     label = _label(cfg, task, names)
     samples, labels = _samples(task.to("cuda" if torch.cuda.is_available() else "cpu"), cfg, label)
     if cfg.walk and (samples.ndim != 4 or cfg.num == 1):
-        remedy = "leave it out" if samples.ndim != 4 else "set num=2 or more"
-        raise OptionError("walk", "it leads from one image to the next", remedy)
+        are_none, remedy = (", and these are none", "leave it out") if samples.ndim != 4 else ("", "set num=2 or more")
+        raise OptionError("walk", f"it leads from one image to the next{are_none}", remedy)
     directory = make_directory(cfg.output or found.path.parent / "samples", option="output")
     preprocessing: Any = OmegaConf.to_container(found.cfg.data)
     with _writing(directory):

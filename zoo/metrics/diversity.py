@@ -94,7 +94,8 @@ def _reduced(samples: Tensor) -> Tensor:
     """Returns samples as rows, large images averaged to what is seen from afar."""
     samples = samples.detach().float()
     if samples.ndim == 4 and max(samples.shape[2:]) > _SIDE:
-        samples = functional.adaptive_avg_pool2d(samples, [min(side, _SIDE) for side in samples.shape[2:]])
+        height, width = (min(side, _SIDE) for side in samples.shape[2:])
+        samples = functional.adaptive_avg_pool2d(samples, (height, width))
     return samples.flatten(1)
 
 

@@ -55,6 +55,10 @@ class AdversarialTask(ResumableModule):
 
     steps_in_parts: ClassVar[bool] = True
     nonfinite_remedy: ClassVar[str] = "lower it, or set task.discriminator_clip=1 task.generator_clip=1"
+    # They are for curves; a line for an epoch is long without them.
+    not_on_console = frozenset(
+        {"real_score", "fake_score", "likeness", *(f"{name}_gradient_norm" for name in NETWORKS)}
+    )
     model: GAN
 
     def __init__(
@@ -84,6 +88,7 @@ class AdversarialTask(ResumableModule):
         self.average = copy.deepcopy(model.generator).requires_grad_(False)
         self.criterion = criterion
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.lr_option = "optimizer.discriminator.lr" if isinstance(optimizer, Pair) else "optimizer.lr"
         self.discriminator_steps, self.accumulate_batches = discriminator_steps, accumulate_batches
         self.average_decay = average_decay
         self.clips = generator_clip, discriminator_clip
@@ -144,7 +149,8 @@ class AdversarialTask(ResumableModule):
     def sample(self, noise: Tensor, labels: Tensor, *counters: int | str) -> Tensor:
         """Returns samples of the averaged generator, whose own noise, if it has any, is a function of counters."""
         torch.manual_seed(counted_seed("sample", *counters))
-        return self(noise.to(self.device, self.dtype), labels.to(self.device))
+        samples: Tensor = self(noise.to(self.device).to(self.dtype), labels.to(self.device))
+        return samples
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Takes a step of the discriminator and, in its turn, of the generator; returns the discriminator's loss."""

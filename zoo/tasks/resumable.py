@@ -45,6 +45,7 @@ class ResumableModule(LightningModule):
         monitor: the logged metric that the best checkpoint follows; set by the task.
         steps_in_parts: whether a step leaves parameters without gradients, which are trained all the same.
         nonfinite_remedy: what to do where a loss or a gradient is not finite.
+        lr_option: the option that sets the learning rate.
         renew_options: whether a resumed run takes the optimizer's options from its config, not from the checkpoint.
     """
 
@@ -52,6 +53,7 @@ class ResumableModule(LightningModule):
     nonfinite_remedy: ClassVar[str] = (
         "lower it, set trainer.gradient_clip_val=1, or leave such steps out with task.on_nonfinite=skip"
     )
+    lr_option: str = "optimizer.lr"
     model: nn.Module
     train_record: StageMetrics
     monitor: str
@@ -163,7 +165,7 @@ class ResumableModule(LightningModule):
                 write_json(Path(self.trainer.default_root_dir) / "not_finite.json", everything)
         if place.startswith("the batch"):
             raise TrainingStopped(names[0] if names else "data", problem, "mend or remove the samples")
-        raise TrainingStopped("optimizer.lr", problem, self.nonfinite_remedy)
+        raise TrainingStopped(self.lr_option, problem, self.nonfinite_remedy)
 
     def _replay_step(self, batch_idx: int, batch: Batch) -> None:
         self._seed_step(batch_idx)

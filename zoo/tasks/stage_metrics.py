@@ -126,6 +126,15 @@ class StageMetrics(nn.Module):
             pending.clear()
         return values
 
+    def so_far(self) -> dict[str, float]:
+        """Returns the average losses of all batches since the stage began, of this process; they stay as they are."""
+        sums = {name: (loss.total, loss.samples) for name, loss in self.losses.items()}
+        for losses, size in zip(self._losses, self._sizes, strict=True):
+            for name, value in losses.items():
+                total, samples = sums.get(name, (value.new_zeros(()), value.new_zeros(())))
+                sums[name] = total + value * size, samples + size
+        return {name: float(total / samples) for name, (total, samples) in sums.items() if samples > 0}
+
     def compute(self) -> dict[str, Tensor]:
         """Returns the losses and metrics of the whole stage, over all processes, and starts anew."""
         self.feed()

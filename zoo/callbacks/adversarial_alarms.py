@@ -1,0 +1,106 @@
+"""Watches two networks that are trained against each other, and says at once where that goes wrong."""
+
+import dataclasses
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from tqdm import tqdm
+
+from zoo.callbacks.run_record import RunRecord
+from zoo.callbacks.tensorboard import TensorBoard
+from zoo.diagnosis.adversarial import Observation, diagnose
+from zoo.diagnosis.verdict import Verdict
+from zoo.errors import TrainingStopped
+from zoo.ranges import NonNegativeInt
+
+# Of validation, and of the batches of the epoch so far: what the figures of an observation are logged as.
+_OF_VALIDATION = {name: f"val/{name}" for name in ("diversity", "coverage", "likeness")}
+_OF_TRAINING = {
+    "accuracy": "discriminator_accuracy",
+    **{name: name for name in ("real_score", "fake_score", "generator_loss", "generator_gradient_norm")},
+}
+
+
+class AdversarialAlarms(Callback):
+    """Sounds an alarm on the console, and in TensorBoard as `diagnosis`, where training goes wrong; each once in a run.
+
+    Tasks that train one network are left alone.
+
+    Args:
+        warm_up: optimizer steps within which nothing is judged.
+
+    Attributes:
+        verdicts: the alarms so far; None before there was anything to judge.
+    """
+
+    def __init__(self, warm_up: NonNegativeInt = 500) -> None:
+        self.warm_up = warm_up
+        self.history: list[Observation] = []
+        self.verdicts: list[Verdict] | None = None
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Looks at what the validation and the batches before it have shown."""
+        if trainer.sanity_checking or trainer.state.fn != "fit" or not trainer.is_global_zero:
+            return
+        trained = pl_module.train_record.so_far() if hasattr(pl_module, "train_record") else {}  # type: ignore[operator,union-attr]
+        if "discriminator_accuracy" not in trained:
+            return
+        self.history.append(_observation(trainer, pl_module, trained))
+        self.verdicts = self.verdicts or []
+        known = {verdict.name for verdict in self.verdicts}
+        for verdict in diagnose(self.history, _config(trainer), warm_up=self.warm_up):
+            if verdict.name not in known:
+                self._sound(trainer, verdict)
+                # A bar may stand in the line.
+                tqdm.write(f"alarm: {verdict}", file=sys.stderr)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Keeps that the run was stopped where a number was not finite; its last line says so."""
+        if isinstance(exception, TrainingStopped) and self.verdicts is not None and "not finite" in exception.problem:
+            step, epoch = trainer.global_step, trainer.current_epoch + 1
+            self._sound(trainer, Verdict("not finite", exception.problem, (exception.remedy,), step, epoch))
+
+    def _sound(self, trainer: Trainer, verdict: Verdict) -> None:
+        self.verdicts = [*(self.verdicts or ()), verdict]
+        remedies = "\n".join(f"- `{remedy}`" for remedy in verdict.remedies)
+        text = (
+            f"**{verdict.name}** (epoch {verdict.epoch}, step {verdict.step:,}): {verdict.finding}. Try:\n\n{remedies}"
+        )
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoard):
+                logger.log_text("diagnosis", text, verdict.step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what was seen and said so far, as plain values."""
+        said = None if self.verdicts is None else [_plain(verdict) for verdict in self.verdicts]
+        return {"history": [dataclasses.asdict(seen) for seen in self.history], "verdicts": said}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes back what was seen and said, so that a run that is resumed neither forgets nor repeats."""
+        self.history = [Observation(**seen) for seen in state_dict["history"]]
+        said = state_dict["verdicts"]
+        self.verdicts = None if said is None else [Verdict(**verdict) for verdict in said]
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    return {**vars(verdict), "remedies": list(verdict.remedies)}
+
+
+def _observation(trainer: Trainer, task: Any, trained: Mapping[str, float]) -> Observation:
+    logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    distance = logged.get(task.monitor, math.nan)
+    return Observation(
+        step=trainer.global_step,
+        epoch=trainer.current_epoch + 1,
+        distance=distance if task.monitor_mode == "min" else -distance,
+        **{name: logged.get(key, math.nan) for name, key in _OF_VALIDATION.items()},
+        **{name: trained.get(key, math.nan) for name, key in _OF_TRAINING.items()},
+    )
+
+
+def _config(trainer: Trainer) -> Mapping[str, Any]:
+    records = [callback.config for callback in trainer.callbacks if isinstance(callback, RunRecord)]  # type: ignore[attr-defined]
+    return records[0] if records else {}
