@@ -14,6 +14,7 @@ from zoo.callbacks.tensorboard import TensorBoard
 from zoo.diagnosis.adversarial import Observation, diagnose
 from zoo.diagnosis.verdict import Verdict
 from zoo.errors import TrainingStopped
+from zoo.models.gan.pair import GAN
 from zoo.ranges import NonNegativeInt
 
 # Of validation, and of the batches of the epoch so far: what the figures of an observation are logged as.
@@ -43,11 +44,9 @@ class AdversarialAlarms(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Looks at what the validation and the batches before it have shown."""
-        if trainer.sanity_checking or trainer.state.fn != "fit" or not trainer.is_global_zero:
+        if trainer.sanity_checking or trainer.state.fn != "fit" or not _is_watched(trainer, pl_module):
             return
-        trained = pl_module.train_record.so_far() if hasattr(pl_module, "train_record") else {}  # type: ignore[operator,union-attr]
-        if "discriminator_accuracy" not in trained:
-            return
+        trained = pl_module.train_record.so_far()  # type: ignore[operator,union-attr]
         self.history.append(_observation(trainer, pl_module, trained))
         self.verdicts = self.verdicts or []
         known = {verdict.name for verdict in self.verdicts}
@@ -59,7 +58,9 @@ class AdversarialAlarms(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Keeps that the run was stopped where a number was not finite; its last line says so."""
-        if isinstance(exception, TrainingStopped) and self.verdicts is not None and "not finite" in exception.problem:
+        if not isinstance(exception, TrainingStopped) or not _is_watched(trainer, pl_module):
+            return
+        if "not finite" in exception.problem:
             step, epoch = trainer.global_step, trainer.current_epoch + 1
             self._sound(trainer, Verdict("not finite", exception.problem, (exception.remedy,), step, epoch))
 
@@ -83,6 +84,10 @@ class AdversarialAlarms(Callback):
         self.history = [Observation(**seen) for seen in state_dict["history"]]
         said = state_dict["verdicts"]
         self.verdicts = None if said is None else [Verdict(**verdict) for verdict in said]
+
+
+def _is_watched(trainer: Trainer, task: LightningModule) -> bool:
+    return trainer.is_global_zero and isinstance(getattr(task, "model", None), GAN)
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

@@ -240,12 +240,16 @@ class AdversarialTask(ResumableModule):
         super().on_before_optimizer_step(optimizer)
         network = int(optimizer is not self.trainer.optimizers[0])
         name, limit = f"{NETWORKS[network]}_gradient_norm", self.clips[network]
+        is_due = not self.train_record.has_pending(name)
+        if limit is None and not is_due:
+            return
         parameters = list(getattr(self.model, NETWORKS[network]).parameters())
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
         if limit is not None:
-            self._gradient_norms[name] = nn.utils.clip_grad_norm_(parameters, limit)
-        elif not self.train_record.has_pending(name):
-            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-            self._gradient_norms[name] = nn.utils.get_total_norm(gradients)
+            nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+        if is_due:
+            self._gradient_norms[name] = norm
 
     def replay(self, batch: Batch) -> None:
         """Computes once more what the networks say of a batch."""
