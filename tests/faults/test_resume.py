@@ -46,6 +46,13 @@ RECIPES = {
 OTHER_DATA = {
     "boxes": lambda folder: BOXES,
     "gan": lambda folder: GAN,
+    "gan_of_classes": lambda folder: [*GAN_IMAGES, *GAN_OF_CLASSES],
+    "gan_of_styles": lambda folder: [
+        *GAN_IMAGES,
+        "model=stylegan2",
+        "task.criterion.r1=1",
+        "model.generator.num_layers=2",
+    ],
     "language": lambda folder: [*text_run.options(text_run.write_text(folder)), *LANGUAGE],
     "pairs": lambda folder: [*pairs.options(pairs.write_tsv(folder / "pairs.tsv", pairs.samples(132))), *PAIRS],
     "segmentation": lambda folder: SEGMENTATION,
@@ -70,6 +77,18 @@ GAN = [
     *("model.generator.hidden_size=8", "model.discriminator.hidden_size=8", "trainer=cpu", "trainer.max_epochs=3"),
     *("checkpoint.every_n_steps=1", "trainer.log_every_n_steps=3", "logger.tensorboard=null"),
     *("callbacks.model_graph=null",),
+]
+GAN_IMAGES = [
+    *("data=synthetic_images", "task=adversarial", "data.source.num_samples=121", "data.source.num_test_samples=16"),
+    *("data.val_fraction=0.075", "data.batch_size=16", "data.eval_batch_size=3", "data.image_size=8"),
+    *("data.num_classes=3", "model.generator.width=4", "model.discriminator.width=4", "model.augment.color=true"),
+    *("model.augment.translation=0.2", "model.augment.cutout=0.3", "trainer=cpu", "trainer.max_epochs=3"),
+    *("checkpoint.every_n_steps=1", "trainer.log_every_n_steps=1", "logger.tensorboard=null"),
+    *("callbacks.model_graph=null", "callbacks.augmented_images=null"),
+]
+GAN_OF_CLASSES = [
+    *("model=sngan_conditional", "task.criterion._target_=zoo.losses.adversarial.Hinge", "task.discriminator_steps=2"),
+    *("model.generator.attention=4", "model.generator.spectral=true", "model.discriminator.minibatch_std=true"),
 ]
 LANGUAGE = [
     *("model.dropout=0.3", "model.weight_drop=0.2", "model.activation_penalty=1", "checkpoint.every_n_steps=1"),

@@ -31,9 +31,9 @@ def test_conditional_batch_norm_scales_and_shifts_by_the_class() -> None:
     plain = nn.BatchNorm2d(3)(x)
     torch.testing.assert_close(layer(x, labels), plain)
     assert layer.scale is not None and layer.shift is not None
-    nn.init.normal_(layer.scale.weight)
-    nn.init.normal_(layer.shift.weight)
-    scale, shift = layer.scale.weight[labels], layer.shift.weight[labels]
+    nn.init.normal_(layer.scale)
+    nn.init.normal_(layer.shift)
+    scale, shift = layer.scale[labels], layer.shift[labels]
     torch.testing.assert_close(layer(x, labels), plain * scale[:, :, None, None] + shift[:, :, None, None])
 
 

@@ -8,6 +8,7 @@ arXiv:1802.05637.
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class ConditionalBatchNorm2d(nn.BatchNorm2d):
@@ -22,10 +23,8 @@ class ConditionalBatchNorm2d(nn.BatchNorm2d):
         super().__init__(num_features, affine=num_classes is None)
         self.scale = self.shift = None
         if num_classes is not None:
-            self.scale = nn.Embedding(num_classes, num_features)
-            self.shift = nn.Embedding(num_classes, num_features)
-            nn.init.ones_(self.scale.weight)
-            nn.init.zeros_(self.shift.weight)
+            self.scale = nn.Parameter(torch.ones(num_classes, num_features))
+            self.shift = nn.Parameter(torch.zeros(num_classes, num_features))
 
     def forward(
         self, input: Float[Tensor, "B C H W"], labels: Int64[Tensor, "B"] | None = None
@@ -35,5 +34,5 @@ class ConditionalBatchNorm2d(nn.BatchNorm2d):
         if self.scale is None or self.shift is None:
             return normalized
         assert labels is not None, "a conditional network is called with labels"
-        scale, shift = self.scale(labels)[..., None, None], self.shift(labels)[..., None, None]  # (B, C, 1, 1)
+        scale, shift = (F.embedding(labels, table)[..., None, None] for table in (self.scale, self.shift))
         return torch.addcmul(shift, scale, normalized)

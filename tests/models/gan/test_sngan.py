@@ -28,13 +28,14 @@ def test_no_layer_of_the_discriminator_has_a_slope_above_one() -> None:
 def test_attention_lies_within_images_of_its_side() -> None:
     sides = []
     networks = (
-        SNGANGenerator(1, **IMAGES, width=4, latent_dim=8, attention=14, spectral=True),
+        SNGANGenerator(1, **IMAGES, width=4, latent_dim=8, attention=14, spectral=True, num_classes=2),
         SNGANDiscriminator(1, image_size=28, width=4, attention=14),
     )
     for network in networks:
         (attention,) = (module for module in network.modules() if isinstance(module, SelfAttention2d))
         attention.register_forward_hook(lambda _, inputs, out: sides.append(out.shape[2]))
-    networks[1](networks[0](torch.randn(2, 8)))
+    images = networks[0](torch.randn(2, 8), torch.tensor([0, 1]))
+    assert networks[1](images).isfinite().all()
     assert sides == [14, 14]
 
 
