@@ -198,7 +198,7 @@ class StyledConv2d(nn.Module):
         norms = scale.square() @ self.weight.square().sum((2, 3)).T + 1e-8  # (B, C_out)
         # The root of 2 is the activation's gain, before it.
         x = torch.addcmul(self.bias, x, (math.sqrt(2) * norms.rsqrt())[..., None, None])
-        x = x + self.noise_strength * torch.randn_like(x[:, :1])
+        x += self.noise_strength * torch.randn_like(x[:, :1])
         return F.leaky_relu(x, 0.2, inplace=True)
 
 
