@@ -27,7 +27,7 @@ from zoo.callbacks.run_record import RunRecord
 from zoo.callbacks.stop_on_signal import StopOnSignal
 from zoo.callbacks.watch_ranks import WatchRanks
 from zoo.checkpoint import find_checkpoint
-from zoo.config.allowed import granted
+from zoo.config.allowed import granted, locate
 from zoo.config.construct import construct
 from zoo.config.requeue import note_job
 from zoo.config.resume import resume_command, save_overrides
@@ -38,12 +38,15 @@ from zoo.data.feature_data import FeatureData
 from zoo.data.labelled import LabelledData
 from zoo.errors import OptionError, StorageError
 from zoo.failure import explained
+from zoo.judging.judge import ImageJudge
+from zoo.judging.judges import judges_of
 from zoo.layers.naming import importable
 from zoo.memory import keep_freed_memory
 from zoo.models.image_size import check_image_size
 from zoo.models.pretrained import load_weights
 from zoo.optim.finetuning import FineTuning, LinearProbe
 from zoo.resume import Resumed, check_processes, check_resumable, check_weights, find_resumed
+from zoo.tasks.adversarial import AdversarialTask
 from zoo.tasks.base import Task
 from zoo.tasks.batch_size import choose_batch_size
 from zoo.tasks.epoch_loop import EpochLoop
@@ -131,6 +134,7 @@ def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[
     data = build_data(cfg)
     data.check_training()
     _weigh_classes(cfg, data)
+    judges = _judges(cfg, data)
     if saved is not None:
         check_resumable(cfg, saved.checkpoint, fingerprint=data.fingerprint)
     model = build_model(cfg, class_names=data.class_names)
@@ -140,12 +144,24 @@ def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[
         started_from = find_checkpoint(cfg.init_from, option="init_from")
         print(explained("init_from", load_weights, model, started_from, class_names=data.class_names))
     task = build_task(cfg, model)
+    if isinstance(task, AdversarialTask):
+        task.judges = judges
     task.check_options(cfg.data, cfg.trainer)
     if saved is not None:
         check_weights(saved.checkpoint, task.state_dict())
     task.renew_options = saved is not None and cfg.allow_changes
     _prepare_fine_tuning(cfg, task)
     return data, task
+
+
+def _judges(cfg: DictConfig, data: DataModule) -> Mapping[str, ImageJudge]:
+    """Returns who judges samples, where the task generates any; writes what can be monitored into the config."""
+    kind = locate("task._target_", cfg.task["_target_"], granted(cfg))
+    if not (isinstance(kind, type) and issubclass(kind, AdversarialTask)):
+        return {}
+    judges = judges_of(cfg, data)
+    cfg.task.monitor = judges.monitor(cfg.task.monitor)
+    return judges.stages
 
 
 def _training_data(task: ResumableModule, data: DataModule, trainer: Trainer) -> DataModule:

@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 
+def user_cache(name: str) -> Path:
+    """Returns a folder below `zoo` in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "zoo" / name
+
+
 @contextmanager
 def replacing(path: Path, *, sync: bool = False, before: Callable[[], None] = lambda: None) -> Iterator[BinaryIO]:
     """Opens a file beside a target that takes its place at the end; after an error nothing is left of it.

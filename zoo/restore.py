@@ -106,6 +106,8 @@ def _config(cfg: DictConfig, saved: Mapping[str, Any]) -> DictConfig:
         run_cfg.trainer = OmegaConf.merge(device, cfg.get("trainer") or {})
         run_cfg.output_dir, run_cfg.pretrained = None, None
         run_cfg.callbacks, run_cfg.logger = {}, {}
+        if features := OmegaConf.select(cfg, "metric.features"):
+            OmegaConf.update(run_cfg, "metric.features", features, force_add=True)
         run_cfg.allow = list(granted(cfg))
         if "weights" in run_cfg.model:
             run_cfg.model.weights = None  # the checkpoint's own come instead

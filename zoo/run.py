@@ -23,9 +23,11 @@ from zoo.diagnosis.verdict import Verdict
 from zoo.errors import OptionError
 from zoo.failure import explained, explained_failure, failing_in_words
 from zoo.files import write_json
+from zoo.judging.judges import judges_of
 from zoo.memory import limited_memory
 from zoo.models.test_time_augmentation import TestTimeAugmentation
 from zoo.restore import open_checkpoint
+from zoo.tasks.adversarial import AdversarialTask
 from zoo.tasks.base import Task
 from zoo.tasks.resumable import ResumableModule
 
@@ -58,7 +60,7 @@ def _train(run: Run) -> float | None:
         fitted, facts, verdicts = _fitted(trainer), _facts(run), _verdicts(trainer)
         best = _best_checkpoint(trainer)
         final = _judge_best(run, best)
-        values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts)
+        values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts, **run.task.facts())
     if trainer.is_global_zero:
         commands = run.task.next_commands(values["output_dir"])
         if run.data.file_suffixes and isinstance(run.task, Task):
@@ -160,6 +162,8 @@ def evaluate(
     if split not in ("test", "val") or (split == "test" and not data.has_test):
         raise OptionError("split", f"there is no {split} split", f"set split={'test' if data.has_test else 'val'}")
     task = found.task(ResumableModule)
+    if isinstance(task, AdversarialTask):
+        task.judges = judges_of(found.cfg, data).stages
     if cfg.tta and not isinstance(task, Task):
         raise OptionError("tta", f"there are no views of what a {type(task).__name__} judges", "leave it out")
     if cfg.tta:
@@ -171,7 +175,9 @@ def evaluate(
     with failing_in_words(directory, trainer=trainer, task=task, data=data):
         metrics = _judge(trainer, task, data, split)
         if trainer.is_global_zero:
-            write_json(directory / "metrics.json", {**metrics, "checkpoint": str(found.path), "split": split})
+            write_json(
+                directory / "metrics.json", {**metrics, **task.facts(), "checkpoint": str(found.path), "split": split}
+            )
     if trainer.is_global_zero:
         _table(metrics, _remarks(trainer))
         print(f"\n{directory}: {', '.join(sorted(file.name for file in directory.iterdir() if file.is_file()))}")

@@ -18,7 +18,7 @@ from zoo.models.gan.pair import GAN
 from zoo.ranges import NonNegativeInt
 
 # Of validation, and of the batches of the epoch so far: what the figures of an observation are logged as.
-_OF_VALIDATION = {name: f"val/{name}" for name in ("diversity", "coverage", "likeness")}
+_OF_VALIDATION = {"diversity": "val/diversity", "coverage": "val/reached", "likeness": "val/likeness"}
 _OF_TRAINING = {
     "accuracy": "discriminator_accuracy",
     **{name: name for name in ("real_score", "fake_score", "generator_loss", "generator_gradient_norm")},

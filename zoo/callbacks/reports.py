@@ -5,6 +5,7 @@ from pathlib import Path
 from lightning.pytorch import Callback
 
 from zoo.callbacks.attention_maps import AttentionMaps
+from zoo.callbacks.copies_report import CopiesReport
 from zoo.callbacks.detection_report import DetectionReport
 from zoo.callbacks.explanations import Explanations
 from zoo.callbacks.forecast_report import ForecastReport
@@ -23,6 +24,7 @@ def reports(directory: Path, *, explanations: bool = True) -> list[Callback]:
         explanations: whether pictures show where a classifier of images looks.
     """
     of_texts = [TextReport(directory), TextPredictionReport(directory), AttentionMaps(directory)]
-    of_images = [DetectionReport(directory), SegmentationReport(directory), SamplesReport(directory)]
+    of_images = [DetectionReport(directory), SegmentationReport(directory)]
+    of_samples = [SamplesReport(directory), CopiesReport(directory)]
     looks = [Explanations(directory)] if explanations else []
-    return [PredictionReport(directory), ForecastReport(directory), *of_images, *looks, *of_texts]
+    return [PredictionReport(directory), ForecastReport(directory), *of_images, *of_samples, *looks, *of_texts]

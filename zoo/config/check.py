@@ -134,7 +134,7 @@ def _check_options(
         if key not in names:
             if not (path and is_node(value)):
                 errors.append(OptionError(where, "unknown option", suggestion(key, names)))
-        elif key in groups or default is None or is_node(default) or (value is None and _has_node(default)):
+        elif key in groups or default is None or is_node(default) or (value is None and _may_be_off(default)):
             continue
         elif isinstance(default, Mapping) and isinstance(value, Mapping):
             _check_options(value, default, (), f"{where}.", errors)
@@ -143,6 +143,11 @@ def _check_options(
             kind = "true or false" if type(default) is bool else kind
             usual = "" if isinstance(default, Mapping | list) else f" (default {show(default)})"
             errors.append(OptionError(where, _described(value), f"must be {kind}{usual}"))
+
+
+def _may_be_off(default: Any) -> bool:
+    """Whether null is a value of an option: that of nothing at all."""
+    return default == "auto" or _has_node(default)
 
 
 def _same_kind(value: Any, default: Any) -> bool:

@@ -1,16 +1,14 @@
 """Where texts and tokens that were made once are kept for the runs that follow."""
 
-import os
 from pathlib import Path
 
 from zoo.errors import StorageError
+from zoo.files import user_cache
 
 
 def cache_folder(given: str | None) -> Path:
     """Returns a folder of the user's choice, or `zoo/tokens` in the user's cache."""
-    if given is not None:
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "zoo" / "tokens"
+    return user_cache("tokens") if given is None else Path(given).expanduser()
 
 
 def cannot_cache(folder: Path, error: OSError) -> StorageError:

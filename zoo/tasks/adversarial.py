@@ -7,7 +7,7 @@ exponential moving average of the generator's weights (Karras et al., 2018, arXi
 import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,20 @@ from zoo.tasks.stage_metrics import StageMetrics
 NETWORKS = "generator", "discriminator"
 
 
+class Judge(Protocol):
+    """Judges the samples of a stage by more than a metric can be told."""
+
+    @property
+    def description(self) -> str | None:
+        """By what; None where it is not told."""
+
+    def update(self, images: Tensor, batch_idx: int, *, asked: Tensor | None = None) -> None:
+        """Takes in generated samples, and the classes that they were to be of where the generator was told."""
+
+    def compute(self) -> dict[str, Tensor]:
+        """Returns metrics by name, over all processes, and starts anew."""
+
+
 class AdversarialTask(ResumableModule):
     """Trains a discriminator in each batch, and a generator in each of `discriminator_steps` batches.
 
@@ -51,6 +65,9 @@ class AdversarialTask(ResumableModule):
         monitor: the logged metric that the best checkpoint follows.
         monitor_mode: whether more (`max`) or less (`min`) of it is better.
         seed: seed of the run, from which noise is drawn.
+
+    Attributes:
+        judges: by what the trainer does, "fit", "validate" or "test"; they are no part of the checkpoint.
     """
 
     steps_in_parts: ClassVar[bool] = True
@@ -98,6 +115,7 @@ class AdversarialTask(ResumableModule):
         test_metrics = {name: metric.clone() for name, metric in (metrics or {}).items()}
         self.test_record = StageMetrics(test_metrics, finish=lambda preds: preds)
         self._validation_record = self.val_record
+        self.judges: Mapping[str, Judge] = {}
         self._judging = list(model.discriminator.parameters())
         self._weight_lists: tuple[list[Tensor], list[Tensor]] = [], []
         self._buffer_lists: tuple[list[Tensor], list[Tensor]] = [], []
@@ -306,6 +324,8 @@ class AdversarialTask(ResumableModule):
         losses = {"discriminator_loss": self.criterion.discriminator(*scores), **judgements(*scores)}
         if record.append(losses, fake, real):
             record.feed()
+        if judge := self.judge:
+            judge.update(fake, batch_idx, asked=None if self.num_classes is None else labels)
         return {"generated": fake, "real": real}
 
     def on_train_epoch_end(self) -> None:
@@ -321,8 +341,21 @@ class AdversarialTask(ResumableModule):
         """Logs the metrics of test."""
         self._log_record("test", self.test_record)
 
+    @property
+    def judge(self) -> Judge | None:
+        """Who judges what the trainer does now."""
+        return self.judges.get(str(self.trainer.state.fn.value)) if self.trainer.state.fn else None
+
+    def facts(self) -> dict[str, str]:
+        """Returns what the metrics of samples stand on."""
+        described = [judge.description for judge in self.judges.values() if judge.description]
+        return {"features": described[0]} if described else {}
+
     def _log_record(self, stage: str, record: StageMetrics, *, logger: bool = True) -> None:
-        self.log_dict({f"{stage}/{name}": value for name, value in record.compute().items()}, logger=logger)
+        values = record.compute()
+        if stage != "train" and (judge := self.judge):
+            values |= judge.compute()
+        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, logger=logger)
 
     def configure_optimizers(self) -> Any:
         """Builds the two optimizers and their schedules."""

@@ -114,6 +114,10 @@ class ResumableModule(LightningModule):
         """Returns what may be typed next, after `python`, with the run in a directory; by default nothing special."""
         return []
 
+    def facts(self) -> dict[str, str]:
+        """Returns what the record of the metrics says beside them; by default nothing."""
+        return {}
+
     def _seed_step(self, batch_idx: int) -> None:
         seed = counted_seed("step", self.seed, self.current_epoch, batch_idx, self.global_rank)
         # torch.manual_seed asks every kind of device and costs 0.1 ms; these two are all that a step draws from.
