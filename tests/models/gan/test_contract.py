@@ -16,7 +16,7 @@ MODELS = sorted(
     for path in (CONFIGS / "model").glob("*.yaml")
     if "_target_: zoo.models.gan." in (text := path.read_text()) and "num_features" not in text
 )
-SHAPES = [(1, 8), (1, 28), (3, 32), (3, 64)]
+SHAPES = [(1, 8), (1, 28), (3, 64)]
 NUM_CLASSES = 3
 every_model = pytest.mark.parametrize("name", MODELS)
 
@@ -89,7 +89,7 @@ def test_images_and_scores_depend_on_the_class(name: str) -> None:
     assert not torch.allclose(model.score(images, labels), model.score(images, (labels + 1) % NUM_CLASSES))
 
 
-@pytest.mark.parametrize("side", [10, 96, 256])
+@pytest.mark.parametrize("side", [10, 256])
 @pytest.mark.parametrize("name", [name for name in MODELS if not name.endswith("_conditional")])
 def test_sizes_up_to_256_are_made(name: str, side: int) -> None:
     narrow = ["model.generator.width=1", "model.discriminator.width=1"]

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from zoo.models.gan.stylegan2 import SLOWNESS, MappingLayer, StyledConv2d, StyleGAN2Generator
+from zoo.models.gan.stylegan2 import StyleGAN2Generator
+from zoo.models.gan.styles import SLOWNESS, MappingLayer, StyledConv2d
 
 
 @pytest.mark.parametrize("doubles", [False, True])
