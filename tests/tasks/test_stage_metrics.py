@@ -135,3 +135,14 @@ def test_a_loss_that_is_nan_shows() -> None:
     for loss, preds, targets in [(torch.tensor(float("nan")), *batches()[0][1:]), *batches()]:
         record.append({"loss": loss}, preds, targets)
     assert record.compute()["loss"].isnan()
+
+
+def test_what_was_gathered_so_far_is_told_and_left_as_it_is() -> None:
+    record = StageMetrics({}, finish=lambda preds: preds, window=2)
+    for loss, preds, targets in batches():
+        extra = {"rare": 2 * loss} if not record.has_pending("rare") else {}
+        if record.append({"loss": loss} | extra, preds, targets):
+            record.flush()
+    told = record.so_far()
+    assert told == pytest.approx({name: float(value) for name, value in record.compute().items()})
+    assert set(told) == {"loss", "rare"} and record.so_far() == {}
