@@ -34,7 +34,7 @@ class Case(NamedTuple):
 
 QUIET = ["trainer=cpu", "logger.tensorboard=null", "callbacks.console=null", "callbacks.model_graph=null"]
 RING = ["data=ring", "data.num_samples=25600"]  # 100 batches an epoch
-DIGITS = ["data=digits", "task=adversarial", "data.batch_size=64", "model.generator.width=16"]
+DIGITS = ["data=digits", "task=adversarial", "metric.features=null", "data.batch_size=64", "model.generator.width=16"]
 DIGITS += ["model.discriminator.width=16", "model.discriminator.norm=null", "trainer.check_val_every_n_epoch=4"]
 LEARNING = ["optimizer.generator.lr=0.001", "optimizer.discriminator.lr=0.001"]
 MINIMAX = "task.criterion._target_=zoo.losses.adversarial.Minimax"

@@ -10,7 +10,13 @@ from zoo.run import train
 
 RUN = ["trainer=cpu", "trainer.max_epochs=2", "trainer.limit_train_batches=4", "trainer.limit_val_batches=1"]
 RUN += ["data.batch_size=16", "callbacks.model_graph=null", "callbacks.console=null", "data.eval_batch_size=16"]
-IMAGES = ["data=digits", "task=adversarial", "model.generator.width=2", "model.discriminator.width=2"]
+IMAGES = [
+    "data=digits",
+    "task=adversarial",
+    "metric.features=null",
+    "model.generator.width=2",
+    "model.discriminator.width=2",
+]
 POINTS = ["data=ring", "data.num_samples=64", "data.num_eval_samples=16"]
 
 
