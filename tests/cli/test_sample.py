@@ -17,6 +17,7 @@ QUICK += ["callbacks.console=null", "trainer.limit_train_batches=2", "trainer.li
 IMAGES = [
     "data=digits",
     "task=adversarial",
+    "metric.features=null",
     "model=sngan_conditional",
     "model.generator.width=2",
     "model.generator.latent_dim=4",

@@ -57,7 +57,7 @@ def names(*overrides: str, **figures: Any) -> list[str]:
         (
             {"accuracy": 0.999},
             "discriminator saturation",
-            "tells 99.9% of real and generated samples apart (limit 98%)",
+            "tells 99.9% of real and generated samples apart (limit 99%)",
         ),
         (
             {"accuracy": 0.95, "generator_gradient_norm": [5, 5, 0.01, 0.02], "generator_loss": [1, 2, 3, 4]},

@@ -121,7 +121,8 @@ def points_picture(points: Tensor) -> np.ndarray:
     """Draws points (B, 2) of the plane; returns an 8-bit picture (H, W, 3)."""
     with figures.new_figure(4.5, 4.5) as (figure, drawn):
         shown = points.detach().float().cpu()
-        _draw_points(figure.subplots(), shown, like=shown)
+        # Up to a whole number, so that pictures of a run have axes alike.
+        _draw_points(figure.subplots(), shown, like=shown.abs().max().ceil())
     return drawn[0]
 
 
