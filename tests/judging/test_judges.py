@@ -12,7 +12,7 @@ from zoo.build import build_data
 from zoo.checkpoint import load_checkpoint
 from zoo.config.entry import compose
 from zoo.errors import OptionError
-from zoo.judging import judge, small_classifier
+from zoo.judging import cache, judge, small_classifier
 from zoo.judging.judges import judges_of
 from zoo.run import evaluate, train
 
@@ -25,7 +25,7 @@ COLOUR = ["data.in_channels=3", "data.image_size=[20,36]", "data.num_classes=3"]
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """One for all tests of the session, which is the first to fill it."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setattr(cache, "user_cache", lambda name: tmp_path_factory.getbasetemp() / "cache" / name)
 
 
 def metrics_of(directory: Path) -> dict[str, Any]:
@@ -147,3 +147,18 @@ def test_real_images_are_looked_at_once_a_data_set(monkeypatch: pytest.MonkeyPat
     judges_of(cfg, data).stages["test"]._table("val")
     monkeypatch.setattr(judge.SplitFeatures, "_computed", lambda *_: pytest.fail("they are kept"))
     judges_of(cfg, data).stages["test"]._table("val")
+
+
+def test_several_processes_share_what_one_has_computed_of_all_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = compose(["data=digits", "task=adversarial"])
+    data = build_data(cfg)
+    waited: list[int] = []
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "barrier", lambda: waited.append(1))
+    assert len(data.labels["test"]) == 359  # type: ignore[attr-defined]
+    assert sum(len(batch["index"]) for batch in data.test_dataloader()) == 180
+    table = cache.cached("several", lambda: {"rows": torch.cat([b["index"] for b in data.test_dataloader()])})
+    assert len(table["rows"]) == 359
+    assert len(waited) == 1

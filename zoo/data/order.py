@@ -1,6 +1,8 @@
 """Which samples come, and in which order: functions of seeds and counters, never of time, workers or devices."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -93,8 +95,23 @@ class ShuffledOrder(Sampler[int]):
 Order = SequentialOrder | ShuffledOrder
 
 
+_alone = ContextVar("alone", default=False)
+
+
+@contextmanager
+def whole_splits() -> Iterator[None]:
+    """Lets loaders give each process all samples within the block, not a part of them."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
 def rank_and_world_size() -> tuple[int, int]:
     """Returns the number of this process and the number of processes that train together."""
+    if _alone.get():
+        return 0, 1
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1

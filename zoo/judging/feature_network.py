@@ -13,6 +13,7 @@ from zoo.checkpoint import find_checkpoint
 from zoo.config.allowed import grant
 from zoo.config.construct import construct
 from zoo.data.base import DataModule
+from zoo.data.order import rank_and_world_size
 from zoo.errors import OptionError
 from zoo.failure import explained
 from zoo.judging import small_classifier
@@ -54,7 +55,7 @@ class FeatureNetwork:
         if self._made is None:
             with torch.inference_mode(False):
                 network, description = self.make(device)
-            if description:
+            if description and rank_and_world_size()[0] == 0:
                 print(f"{OPTION}: {description}, {self.num_features} features", file=sys.stderr, flush=True)
             self._made = network.eval().to(memory_format=torch.channels_last), description  # type: ignore[call-overload]
         return self._made

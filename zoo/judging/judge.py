@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.base import DataModule, Split
+from zoo.data.order import whole_splits
 from zoo.judging.cache import cached, key_of
 from zoo.judging.feature_network import OPTION, FeatureNetwork
 from zoo.metrics.feature_metrics import FeatureMetrics, RealFeatures, spread
@@ -46,7 +47,13 @@ class SplitFeatures:
         """Returns the features of a split, and which images they are of."""
         if split not in self._tables:
             with torch.inference_mode(False):
-                key = key_of("features", self.network.identity, self.data.fingerprint, self.data.preprocessing(), split)
+                key = key_of(
+                    "features of all images",
+                    self.network.identity,
+                    self.data.fingerprint,
+                    self.data.preprocessing(),
+                    split,
+                )
                 found = cached(key, lambda: self._computed(split, device))
             self._tables[split] = _Table(RealFeatures(found["features"].to(device)), found["rows"])
         return self._tables[split]
@@ -164,11 +171,12 @@ class ImageJudge:
     def _images(self, rows: list[int]) -> dict[int, Tensor]:
         """Returns training images by their row."""
         data, found, wanted = self.features.data, dict[int, Tensor](), set(rows)
-        for loaded in data.scan_loaders()["train"]:
-            places = [place for place, row in enumerate(loaded["index"].tolist()) if row in wanted]
-            if places:
-                batch = data.prepare_batch({name: values[places] for name, values in loaded.items()}, train=False)
-                found |= dict(zip(batch["index"].tolist(), batch["input"].cpu(), strict=True))
-            if len(found) == len(wanted):
-                break
+        with whole_splits():
+            for loaded in data.scan_loaders()["train"]:
+                places = [place for place, row in enumerate(loaded["index"].tolist()) if row in wanted]
+                if places:
+                    batch = data.prepare_batch({name: values[places] for name, values in loaded.items()}, train=False)
+                    found |= dict(zip(batch["index"].tolist(), batch["input"].cpu(), strict=True))
+                if len(found) == len(wanted):
+                    break
         return found
