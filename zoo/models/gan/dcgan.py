@@ -2,7 +2,7 @@
 
 Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
 2016, arXiv:1511.06434. The paper makes images of 64 pixels; other sides have fewer or more layers, from a smallest
-image of 4 to 7 pixels. Told classes, which the paper's are not, the generator takes a vector of the class beside its
+image of 4 to 7 pixels, or of `start`. Told classes, which the paper's are not, the generator takes a vector of the class beside its
 noise, and the discriminator projects on one (Miyato, Koyama, 2018, arXiv:1802.05637). Spectral norm: Miyato, Kataoka,
 Koyama, Yoshida, 2018, arXiv:1802.05957.
 """
@@ -33,6 +33,7 @@ class DCGANGenerator(nn.Module):
         num_classes: number of classes; None for a generator that is told none.
         latent_dim: Z, numbers of noise.
         width: channels before the last layer; each layer before has twice as many.
+        start: side of the smallest image in pixels; None for that of 4 to 7 which leads to `image_size`.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class DCGANGenerator(nn.Module):
         num_classes: PositiveInt | None = None,
         latent_dim: PositiveInt = 100,
         width: PositiveInt = 64,
+        start: PositiveInt | None = None,
     ) -> None:
         super().__init__()
-        start, count = start_and_doublings(image_size)
+        start, count = start_and_doublings(image_size, start)
         self.latent_dim, self.num_classes = latent_dim, num_classes
         self.embedding = None if num_classes is None else nn.Embedding(num_classes, latent_dim)
         inputs = latent_dim if num_classes is None else 2 * latent_dim
@@ -79,6 +81,7 @@ class DCGANDiscriminator(nn.Module):
         image_size: side of the images in pixels.
         num_classes: number of classes; None for a discriminator that is told none.
         width: channels of the first layer; each layer after has twice as many.
+        start: side of the smallest image in pixels; None for that of 4 to 7 which leads to `image_size`.
         norm: a name that `make_norm` knows, after each layer but the first; one across the batch does not go with
             penalties of gradients.
         spectral: whether each layer is held to a slope of 1.
@@ -91,11 +94,12 @@ class DCGANDiscriminator(nn.Module):
         image_size: int | Sequence[int],
         num_classes: PositiveInt | None = None,
         width: PositiveInt = 64,
+        start: PositiveInt | None = None,
         norm: str | None = "batch",
         spectral: bool = False,
     ) -> None:
         super().__init__()
-        start, count = start_and_doublings(image_size)
+        start, count = start_and_doublings(image_size, start)
         self.num_classes = num_classes
         widths = [in_channels, *(width * 2**power for power in range(count))]
         layers: list[nn.Module] = []

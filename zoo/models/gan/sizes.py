@@ -8,14 +8,19 @@ STARTS = range(4, 8)
 DOUBLINGS = range(1, 7)
 
 
-def start_and_doublings(image_size: int | Sequence[int]) -> tuple[int, int]:
+def start_and_doublings(image_size: int | Sequence[int], start: int | None = None) -> tuple[int, int]:
     """Returns the side of the smallest image and how often it is doubled.
+
+    Args:
+        image_size: side of the images in pixels, or height and width.
+        start: side of the smallest image; None for that of 4 to 7 pixels which leads there.
 
     Raises:
         ValueError: it cannot become an image of that size; the sizes that can are listed.
     """
     height, width = height_and_width(image_size)
-    reached = {start * 2**count: (start, count) for count in DOUBLINGS for start in STARTS}
+    starts = STARTS if start is None else [start]
+    reached = {start * 2**count: (start, count) for count in DOUBLINGS for start in starts}
     if height == width and height in reached:
         return reached[height]
     sizes = ", ".join(str(side) for side in sorted(reached) if side <= 256)
