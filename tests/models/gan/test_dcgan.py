@@ -22,7 +22,7 @@ def test_images_have_the_size_of_the_data_and_the_range_of_pixels(side: int, cha
 
 def test_a_smaller_start_makes_deeper_networks() -> None:
     shallow, deep = (DCGANDiscriminator(1, image_size=8, width=4, start=start) for start in (None, 2))
-    assert [sum(isinstance(layer, nn.Conv2d) for layer in network.layers) for network in (shallow, deep)] == [2, 3]
+    assert [sum(isinstance(layer, nn.Conv2d) for layer in network.modules()) for network in (shallow, deep)] == [1, 2]
     generator = DCGANGenerator(1, image_size=8, mean=[0.5], std=[0.5], latent_dim=7, width=4, start=2)
     assert deep(generator(torch.randn(3, 7))).shape == (3,)
     with pytest.raises(ValueError, match="image_size 8: it makes squares of side 6, 12, 24"):

@@ -2,9 +2,9 @@
 
 Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
 2016, arXiv:1511.06434. The paper makes images of 64 pixels; other sides have fewer or more layers, from a smallest
-image of 4 to 7 pixels, or of `start`. Told classes, which the paper's are not, the generator takes a vector of the class beside its
-noise, and the discriminator projects on one (Miyato, Koyama, 2018, arXiv:1802.05637). Spectral norm: Miyato, Kataoka,
-Koyama, Yoshida, 2018, arXiv:1802.05957.
+image of 4 to 7 pixels, or of `start`. Told classes, which the paper's are not, the generator takes a vector of the
+class beside its noise, and the discriminator projects on one (Miyato, Koyama, 2018, arXiv:1802.05637). Spectral norm:
+Miyato, Kataoka, Koyama, Yoshida, 2018, arXiv:1802.05957.
 """
 
 import itertools
