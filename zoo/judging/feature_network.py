@@ -153,8 +153,6 @@ def _of_checkpoint(name: str, given: Preprocessing, packages: Sequence[str]) -> 
     if own.in_channels != given.in_channels:
         problem = f"{path} sees images of {own.in_channels} channels, but these have {given.in_channels}"
         raise OptionError(OPTION, problem, "name a classifier of such images, or auto")
-    if not hasattr(network, "layer_groups"):
-        raise OptionError(OPTION, f"{path} is of a {type(network).__name__}", "name that of a classifier of images")
     features: ImageFeatures = explained(OPTION, ImageFeatures, network, given=given, own=own)
     _, logits = features(torch.zeros(2, given.in_channels, *given.size))
     if logits.shape[1:] != (len(saved["class_names"]),):
@@ -177,6 +175,8 @@ def _restored(content: Mapping[str, Any], path: Path, packages: Sequence[str]) -
     grant(cfg, packages)
     with importable(packages):
         network: nn.Module = explained(OPTION, construct, cfg.model, OPTION)
+    if not hasattr(network, "layer_groups"):
+        raise OptionError(OPTION, f"{path} is of a {type(network).__name__}", "name that of a classifier of images")
     try:
         network.load_state_dict(tensors_of(content, path))
     except RuntimeError as error:
