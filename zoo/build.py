@@ -46,10 +46,10 @@ from zoo.models.image_size import check_image_size
 from zoo.models.pretrained import load_weights
 from zoo.optim.finetuning import FineTuning, LinearProbe
 from zoo.resume import Resumed, check_processes, check_resumable, check_weights, find_resumed
-from zoo.tasks.adversarial import AdversarialTask
 from zoo.tasks.base import Task
 from zoo.tasks.batch_size import choose_batch_size
 from zoo.tasks.epoch_loop import EpochLoop
+from zoo.tasks.generative import GenerativeTask
 from zoo.tasks.resumable import ResumableModule
 from zoo.weights import take_preprocessing, weights_file
 
@@ -144,7 +144,7 @@ def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[
         started_from = find_checkpoint(cfg.init_from, option="init_from")
         print(explained("init_from", load_weights, model, started_from, class_names=data.class_names))
     task = build_task(cfg, model)
-    if isinstance(task, AdversarialTask):
+    if isinstance(task, GenerativeTask):
         task.judges = judges
     task.check_options(cfg.data, cfg.trainer)
     if saved is not None:
@@ -157,7 +157,7 @@ def build_data_and_task(cfg: DictConfig, saved: Resumed | None = None) -> tuple[
 def _judges(cfg: DictConfig, data: DataModule) -> Mapping[str, ImageJudge]:
     """Returns who judges samples, where the task generates any; writes what can be monitored into the config."""
     kind = locate("task._target_", cfg.task["_target_"], granted(cfg))
-    if not (isinstance(kind, type) and issubclass(kind, AdversarialTask)):
+    if not (isinstance(kind, type) and issubclass(kind, GenerativeTask)):
         return {}
     judges = judges_of(cfg, data)
     cfg.task.monitor = judges.monitor(cfg.task.monitor)

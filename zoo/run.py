@@ -27,8 +27,8 @@ from zoo.judging.judges import judges_of
 from zoo.memory import limited_memory
 from zoo.models.test_time_augmentation import TestTimeAugmentation
 from zoo.restore import open_checkpoint
-from zoo.tasks.adversarial import AdversarialTask
 from zoo.tasks.base import Task
+from zoo.tasks.generative import GenerativeTask
 from zoo.tasks.resumable import ResumableModule
 
 
@@ -162,7 +162,7 @@ def evaluate(
     if split not in ("test", "val") or (split == "test" and not data.has_test):
         raise OptionError("split", f"there is no {split} split", f"set split={'test' if data.has_test else 'val'}")
     task = found.task(ResumableModule)
-    if isinstance(task, AdversarialTask):
+    if isinstance(task, GenerativeTask):
         task.judges = judges_of(found.cfg, data).stages
     if cfg.tta and not isinstance(task, Task):
         raise OptionError("tta", f"there are no views of what a {type(task).__name__} judges", "leave it out")

@@ -4,10 +4,9 @@ Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661. What is
 exponential moving average of the generator's weights (Karras et al., 2018, arXiv:1710.10196).
 """
 
-import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,28 +23,12 @@ from zoo.optim.ema import warmup_ema
 from zoo.optim.optimizers import build_optimizer, group_options
 from zoo.optim.pair import Pair, both
 from zoo.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Probability
-from zoo.seeds import counted_seed
-from zoo.tasks.resumable import ResumableModule
-from zoo.tasks.stage_metrics import StageMetrics
+from zoo.tasks.generative import GenerativeTask, labels_of
 
 NETWORKS = "generator", "discriminator"
 
 
-class Judge(Protocol):
-    """Judges the samples of a stage by more than a metric can be told."""
-
-    @property
-    def description(self) -> str | None:
-        """By what; None where it is not told."""
-
-    def update(self, images: Tensor, batch_idx: int, *, asked: Tensor | None = None) -> None:
-        """Takes in generated samples, and the classes that they were to be of where the generator was told."""
-
-    def compute(self) -> dict[str, Tensor]:
-        """Returns metrics by name, over all processes, and starts anew."""
-
-
-class AdversarialTask(ResumableModule):
+class AdversarialTask(GenerativeTask):
     """Trains a discriminator in each batch, and a generator in each of `discriminator_steps` batches.
 
     So steps, and budgets of them, count batches, and each of the discriminator's steps sees new samples. Batches whose
@@ -65,16 +48,14 @@ class AdversarialTask(ResumableModule):
         monitor: the logged metric that the best checkpoint follows.
         monitor_mode: whether more (`max`) or less (`min`) of it is better.
         seed: seed of the run, from which noise is drawn.
-
-    Attributes:
-        judges: by what the trainer does, "fit", "validate" or "test"; they are no part of the checkpoint.
     """
 
     steps_in_parts: ClassVar[bool] = True
     nonfinite_remedy: ClassVar[str] = "lower it, or set task.discriminator_clip=1 task.generator_clip=1"
     # They are for curves; a line for an epoch is long without them.
     not_on_console = frozenset(
-        {"real_score", "fake_score", "likeness", *(f"{name}_gradient_norm" for name in NETWORKS)}
+        {"real_score", "fake_score", "likeness", "reached", "kid", "precision", "recall", "density", "coverage"}
+        | {f"{name}_gradient_norm" for name in NETWORKS}
     )
     model: GAN
 
@@ -95,27 +76,19 @@ class AdversarialTask(ResumableModule):
         monitor_mode: Literal["min", "max"] = "min",
         seed: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(seed=seed, on_nonfinite="stop", max_skipped=1)
         if not isinstance(model, GAN):
             raise ValueError(
                 f"{type(model).__name__} is one network: this task trains two; set model=dcgan optimizer=two_adams"
             )
+        super().__init__(model.generator, metrics=metrics or {}, monitor=monitor, monitor_mode=monitor_mode, seed=seed)
         self.automatic_optimization = False
         self.model = model
-        self.average = copy.deepcopy(model.generator).requires_grad_(False)
         self.criterion = criterion
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.lr_option = "optimizer.discriminator.lr" if isinstance(optimizer, Pair) else "optimizer.lr"
         self.discriminator_steps, self.accumulate_batches = discriminator_steps, accumulate_batches
         self.average_decay = average_decay
         self.clips = generator_clip, discriminator_clip
-        self.monitor, self.monitor_mode = monitor, monitor_mode
-        self.train_record = StageMetrics({}, finish=lambda preds: preds)
-        self.val_record = StageMetrics(metrics or {}, finish=lambda preds: preds)
-        test_metrics = {name: metric.clone() for name, metric in (metrics or {}).items()}
-        self.test_record = StageMetrics(test_metrics, finish=lambda preds: preds)
-        self._validation_record = self.val_record
-        self.judges: Mapping[str, Judge] = {}
         self._judging = list(model.discriminator.parameters())
         self._weight_lists: tuple[list[Tensor], list[Tensor]] = [], []
         self._buffer_lists: tuple[list[Tensor], list[Tensor]] = [], []
@@ -148,27 +121,6 @@ class AdversarialTask(ResumableModule):
             if told is not None and told != number:
                 problem = f"{told}, but the data have {number} classes"
                 raise OptionError("model.generator.num_classes", problem, f"set it to {number}, or null")
-
-    def next_commands(self, directory: str) -> list[str]:
-        """Offers more samples."""
-        return [f"-m zoo sample ckpt={directory}"]
-
-    @property
-    def num_classes(self) -> int | None:
-        """How many classes the generator is told of; None of a generator that is told none."""
-        count: int | None = getattr(self.average, "num_classes", None)
-        return count
-
-    def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        """Returns samples of the averaged generator."""
-        return generate(self.average, noise, labels)
-
-    @torch.no_grad()
-    def sample(self, noise: Tensor, labels: Tensor, *counters: int | str) -> Tensor:
-        """Returns samples of the averaged generator, whose own noise, if it has any, is a function of counters."""
-        torch.manual_seed(counted_seed("sample", *counters))
-        samples: Tensor = self(noise.to(self.device).to(self.dtype), labels.to(self.device))
-        return samples
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Takes a step of the discriminator and, in its turn, of the generator; returns the discriminator's loss."""
@@ -290,11 +242,6 @@ class AdversarialTask(ResumableModule):
         self._weight_lists = list(average.parameters()), list(generator.parameters())
         self._buffer_lists = list(average.buffers()), list(generator.buffers())
 
-    def noise(self, count: int, *counters: int | str) -> Tensor:
-        """Returns noise (B, Z) that is a function of the run's seed and of counters, on every device alike."""
-        draw = torch.Generator().manual_seed(counted_seed("noise", self.seed, *counters))
-        return torch.randn(count, self.model.latent_dim, generator=draw).to(self.device).to(self.dtype)
-
     def own_state(self) -> dict[str, Any]:
         """Returns what the batches since the last step have brought."""
         return {"gathered": self._gathered}
@@ -303,59 +250,10 @@ class AdversarialTask(ResumableModule):
         """Takes back what `own_state` returned."""
         self._gathered = [(real.to(self.device), labels.to(self.device)) for real, labels in state["gathered"]]
 
-    def setup(self, stage: str) -> None:
-        """Prepares for fit, validate or test; a validation that is no part of a fit stands in for a test."""
-        super().setup(stage)
-        self._validation_record = self.test_record if stage == "validate" else self.val_record
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Compares generated samples, always of the same noise, with a batch; returns both."""
-        return self._evaluation_step(batch, batch_idx, self._validation_record)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Compares generated samples with a batch; returns both."""
-        return self._evaluation_step(batch, batch_idx, self.test_record)
-
-    def _evaluation_step(self, batch: Batch, batch_idx: int, record: StageMetrics) -> dict[str, Tensor]:
-        real, labels = batch["input"].to(self.dtype), labels_of(batch)
-        torch.manual_seed(counted_seed("evaluation", self.seed, batch_idx))  # of noise within a generator
-        fake = self(self.noise(len(real), batch_idx, self.global_rank), labels)
+    def evaluation_losses(self, real: Tensor, fake: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Returns the discriminator's loss and what it says of both."""
         scores = self.model.score(real, labels), self.model.score(fake, labels)
-        losses = {"discriminator_loss": self.criterion.discriminator(*scores), **judgements(*scores)}
-        if record.append(losses, fake, real):
-            record.feed()
-        if judge := self.judge:
-            judge.update(fake, batch_idx, asked=None if self.num_classes is None else labels)
-        return {"generated": fake, "real": real}
-
-    def on_train_epoch_end(self) -> None:
-        """Logs the epoch's losses."""
-        self._log_window()
-        self._log_record("train", self.train_record)
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the metrics of validation."""
-        self._log_record("val", self._validation_record, logger=self._validation_record is self.val_record)
-
-    def on_test_epoch_end(self) -> None:
-        """Logs the metrics of test."""
-        self._log_record("test", self.test_record)
-
-    @property
-    def judge(self) -> Judge | None:
-        """Who judges what the trainer does now."""
-        return self.judges.get(str(self.trainer.state.fn.value)) if self.trainer.state.fn else None
-
-    def facts(self) -> dict[str, str]:
-        """Returns what the metrics of samples stand on."""
-        described = [judge.description for judge in self.judges.values() if judge.description]
-        return {"features": described[0]} if described else {}
-
-    def _log_record(self, stage: str, record: StageMetrics, *, logger: bool = True) -> None:
-        values = record.compute()
-        if stage != "train" and (judge := self.judge):
-            values |= judge.compute()
-        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, logger=logger)
+        return {"discriminator_loss": self.criterion.discriminator(*scores), **judgements(*scores)}
 
     def configure_optimizers(self) -> Any:
         """Builds the two optimizers and their schedules."""
@@ -380,12 +278,6 @@ class AdversarialTask(ResumableModule):
         if any(isinstance(schedule, ReduceLROnPlateau) for schedule in made):
             raise OptionError("scheduler", "plateau follows one metric, but two networks have none", "set cosine")
         return optimizers, [{"scheduler": schedule, "interval": "step"} for schedule in made]
-
-
-def labels_of(batch: Batch) -> Tensor:
-    """Returns the classes (B,) of a batch, 0 where it has none."""
-    found = batch.get("target")
-    return batch["index"].new_zeros(len(batch["index"])).long() if found is None else found
 
 
 @torch.no_grad()
