@@ -79,7 +79,7 @@ def choose(name: str | None, data: DataModule, *, packages: Sequence[str] = ()) 
     """Returns what `metric.features` names.
 
     Args:
-        name: auto, inception, fidelity, the path of a classifier's run or checkpoint, or none.
+        name: auto, inception, the path of a classifier's run or checkpoint, or none.
         data: of images; `setup` has been called.
         packages: whose classes a checkpoint may build.
 
