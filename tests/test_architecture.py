@@ -16,7 +16,7 @@ ROWS = [
     {"weights", "judging"},
     {"resume", "failure"},
     {"tasks", "callbacks", "data"},
-    {"models", "losses", "metrics", "optim", "diagnosis"},
+    {"models", "losses", "metrics", "optim", "diagnosis", "comparison"},
     {"layers"},
     {"checkpoint"},
     {"batch", "download", "errors", "files", "memory", "ranges", "seeds", "signals"},
@@ -67,7 +67,7 @@ def test_hydra_and_lightning_stay_where_they_belong(file: Path) -> None:
         assert not tops & {"hydra", "omegaconf"}
     if own not in {"tasks", "callbacks", "data", "build", "failure", "run", "cli"}:
         assert "lightning" not in tops
-    if own in {"config", "diagnosis", "download", "ranges", "errors", "seeds", "signals"}:
+    if own in {"comparison", "config", "diagnosis", "download", "ranges", "errors", "seeds", "signals"}:
         assert not tops & {"torch", "lightning", "numpy", "torchvision", "torchmetrics"}
 
 

@@ -35,6 +35,12 @@ def test_an_unknown_group_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err.startswith("error: modles: unknown group; did you mean models? (groups: callbacks")
 
 
+def test_a_reader_that_stops_is_no_error() -> None:
+    command = f"{sys.executable} -m zoo list experiments | true"
+    process = subprocess.run(["bash", "-c", command], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert not process.stderr
+
+
 def test_neither_torch_nor_hydra_is_imported() -> None:
     root = Path(__file__).parents[2]
     command = [sys.executable, "-X", "importtime", "-m", "zoo", "list", "experiments"]

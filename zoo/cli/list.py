@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from zoo.cli._output import say
 from zoo.config.choices import GROUPS, Choice, Tree, group_named
 from zoo.config.documented import first_line
 from zoo.errors import RunError
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         return error.exit_code
     tree = Tree(CONFIGS)
     lines = [line for group in groups for line in _group(tree, group)] or _overview(tree)
-    print("\n".join(lines))
+    say(lines)
     return 0
 
 

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from zoo.cli._output import say
 from zoo.cli.list import CONFIGS
 from zoo.config.choices import GROUPS, Choice, Tree, group_named
 from zoo.config.documented import Option, described, options_of
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print("\n\n".join("\n".join(_shown(choice)) for choice in choices))
+    say("\n".join(_shown(choice)) + "\n" * (choice is not choices[-1]) for choice in choices)
     return 0
 
 

@@ -263,7 +263,7 @@ class SVHNImages(TorchvisionImages):
 
     def load(self) -> Splits:
         """Returns images and labels of both splits; the files call the digit 0 class 10."""
-        from scipy.io import loadmat  # type: ignore[import-untyped]
+        from scipy.io import loadmat
 
         splits = {}
         for split, path in zip(("train", "test"), self.expected(), strict=True):

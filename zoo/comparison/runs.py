@@ -1,0 +1,180 @@
+"""Runs as they lie on the disk, and which of them differ by their seed alone. Free of torch."""
+
+import csv
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FINISHED = ("completed", "stopped")
+COSTS = ("seconds_total", "samples_per_second", "num_parameters", "peak_memory_mb")
+# What says where and how a run was started, not what it is; and facts that follow the seed's split of the data.
+_PLACES = ("output_dir", "resume", "allow_changes", "debug", "check", "paths", "hydra", "logger", "explanations")
+_LEAVES = ("seed", "dirpath", "mean", "std", "naive_error")
+_MISSING = object()
+
+Curve = dict[int, float]
+
+
+class UnusableRunError(Exception):
+    """A run that cannot be compared; it reads as why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended.
+
+    Args:
+        path: its folder.
+        options: what it was started with, by dotted path.
+        seed: its seed, None where it is not known.
+        values: `metrics.json`.
+        curves: for each metric its values by the step.
+        monitor: the metric that chose its checkpoint.
+    """
+
+    path: Path
+    options: Mapping[str, Any]
+    seed: int | None
+    values: Mapping[str, Any]
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    monitor: str = ""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last metrics of validation and test."""
+        return {
+            name: value for name in self.values if name.startswith(("test/", "val/")) for value in self.number(name)
+        }
+
+    def number(self, name: str) -> list[float]:
+        """Returns a value in a list, which is empty where the run has no such finite number."""
+        value = self.values.get(name)
+        right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return [float(value)] if right and value is not None else []
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Returns the folders of runs among folders and below them, each once.
+
+    Args:
+        paths: folders that exist.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        own = (path / "config.yaml").exists() or (path / "metrics.json").exists()
+        folders = [path] if own else [file.parent for file in sorted(path.rglob("config.yaml"))]
+        for folder in folders:
+            found.setdefault(folder.resolve(), folder)
+    return list(found.values())
+
+
+def read_run(path: Path) -> Run:
+    """Reads a run.
+
+    Args:
+        path: its folder.
+
+    Raises:
+        UnusableRunError: it is damaged, or has not ended.
+    """
+    config, values = _mapping(path / "config.yaml"), _mapping(path / "metrics.json")
+    status = values.get("status", "completed")
+    if status not in FINISHED:
+        raise UnusableRunError(f"its status is {status}")
+    seed = config.get("seed", values.get("seed"))
+    task = config.get("task")
+    monitor = str(task.get("monitor", "")) if isinstance(task, dict) else ""
+    options = {name: value for name, value in _flat(config) if not _is_place(name)}
+    return Run(path, options, seed if isinstance(seed, int) else None, values, _curves(path / "metrics.csv"), monitor)
+
+
+def grouped(runs: Sequence[Run]) -> list[list[Run]]:
+    """Returns the runs that differ by their seed alone together, in the order in which they came."""
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[json.dumps(run.options, sort_keys=True, default=str)].append(run)
+    return list(groups.values())
+
+
+def without_repetitions(runs: Sequence[Run]) -> tuple[list[Run], list[tuple[Run, Run]]]:
+    """Returns runs of one group each with a seed of its own, and those that repeat one, with the one.
+
+    A seed that is run twice gives the same twice: counted as two, it would feign certainty.
+    """
+    kept: dict[int, Run] = {}
+    alone: list[Run] = []
+    repeated = []
+    for run in runs:
+        if run.seed is None:
+            alone.append(run)
+        elif run.seed in kept:
+            repeated.append((run, kept[run.seed]))
+        else:
+            kept[run.seed] = run
+    return [*kept.values(), *alone], repeated
+
+
+def differing(groups: Sequence[Sequence[Run]]) -> dict[str, list[Any]]:
+    """Returns the options that are not the same in all groups, with the value in each; "-" where there is none."""
+    names = dict.fromkeys(name for group in groups for name in group[0].options)
+    found = {name: [group[0].options.get(name, _MISSING) for group in groups] for name in names}
+    return {
+        name: ["-" if value is _MISSING else value for value in values]
+        for name, values in found.items()
+        if any(value != values[0] for value in values)
+    }
+
+
+def shared(runs: Sequence[Run]) -> list[str]:
+    """Returns the metrics that every run has, those of the test first."""
+    names = [name for name in runs[0].metrics if all(name in run.metrics for run in runs)]
+    return sorted(names, key=lambda name: (not name.startswith("test/"), name))
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        why = "it has not ended, or was killed" if file.name == "metrics.json" else "no run"
+        raise UnusableRunError(f"there is no {file.name} ({why})")
+    try:
+        text = file.read_text(encoding="utf-8")
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        found = json.loads(text) if file.suffix == ".json" else yaml.load(text, Loader=loader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UnusableRunError(f"{file.name} cannot be read ({' '.join(str(error).split())[:80]})") from error
+    if not isinstance(found, dict):
+        raise UnusableRunError(f"{file.name} holds no mapping")
+    return found
+
+
+def _flat(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value
+
+
+def _is_place(name: str) -> bool:
+    return name.split(".")[0] in _PLACES or name.rpartition(".")[2] in _LEAVES
+
+
+def _curves(file: Path) -> dict[str, Curve]:
+    """Returns the columns of a log; of a step that was taken twice, by a run that was resumed, the later value."""
+    curves: dict[str, Curve] = defaultdict(dict)
+    try:
+        with file.open(newline="", encoding="utf-8") as rows:
+            for row in csv.DictReader(rows):
+                for name, text in row.items():
+                    if isinstance(name, str) and name.startswith(("train/", "val/")) and text:
+                        value = float(text)
+                        if math.isfinite(value):
+                            curves[name][int(float(row["step"]))] = value
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return dict(curves)  # a log that was cut off is drawn as far as it goes
+    return dict(curves)
