@@ -35,7 +35,10 @@ def train(model: nn.Module, optimizer: Optimizer, num_steps: int) -> list[float]
     return losses
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+ONE_NETWORK = [path for path in sorted(CONFIGS.glob("*.yaml")) if path.stem != "two_adams"]
+
+
+@pytest.mark.parametrize("path", ONE_NETWORK, ids=lambda path: path.stem)
 def test_every_optimizer_config_lowers_the_loss(path: Path) -> None:
     model = small_model()
     optimizer = build_optimizer(instantiate(OmegaConf.load(path), _convert_="all"), model)
