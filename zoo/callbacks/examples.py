@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from zoo.callbacks import figures
 from zoo.callbacks.tensorboard import TensorBoard
+from zoo.ranges import PositiveInt
 
 
 class Examples(Callback):
@@ -19,10 +20,12 @@ class Examples(Callback):
     Args:
         directory: where pictures are written after a test, or a validation that is not part of a fit; None for
             TensorBoard alone, during a fit.
+        every_n_epochs: epochs of a fit between two pictures; None for validations 1, 2, 4, 8 ...
     """
 
-    def __init__(self, directory: str | Path | None = None) -> None:
+    def __init__(self, directory: str | Path | None = None, *, every_n_epochs: PositiveInt | None = None) -> None:
         self.directory = None if directory is None else Path(directory)
+        self.every_n_epochs = every_n_epochs
 
     def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
         """Takes in what the step has returned for a batch of `stage`, which is "test" or "val"."""
@@ -61,14 +64,27 @@ class Examples(Callback):
         self.draw(trainer, pl_module, "test")
 
     def _is_due(self, trainer: Trainer) -> bool:
-        """Whether this validation is one to draw: a power of two in the epochs, so that nothing is remembered."""
-        if not trainer.is_global_zero or (trainer.state.fn == "validate") != (self.directory is not None):
-            return False
-        if self.directory is not None:
-            return True
-        epoch = trainer.current_epoch + 1
-        logs = any(isinstance(logger, TensorBoard) for logger in trainer.loggers)
-        return logs and epoch & (epoch - 1) == 0 and not trainer.sanity_checking
+        """Whether this validation is one to draw."""
+        if self.directory is None:
+            return is_due(trainer, self.every_n_epochs)
+        return trainer.is_global_zero and trainer.state.fn == "validate"
+
+
+def is_due(trainer: Trainer, every_n_epochs: int | None = None) -> bool:
+    """Whether this validation is one of a fit whose pictures TensorBoard shows.
+
+    Args:
+        trainer: what validates.
+        every_n_epochs: epochs between two of them; None for powers of two, so that nothing is remembered.
+    """
+    epoch = trainer.current_epoch + 1
+    is_time = epoch % every_n_epochs == 0 if every_n_epochs else epoch & (epoch - 1) == 0
+    return is_time and trainer.state.fn == "fit" and not trainer.sanity_checking and shows(trainer)
+
+
+def shows(trainer: Trainer) -> bool:
+    """Whether this process has a TensorBoard to show pictures in."""
+    return trainer.is_global_zero and any(isinstance(logger, TensorBoard) for logger in trainer.loggers)
 
 
 def show(

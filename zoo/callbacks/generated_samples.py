@@ -5,82 +5,53 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from zoo.callbacks import figures
-from zoo.callbacks.final_report import FinalReport
+from zoo.callbacks.examples import Examples, show
 from zoo.callbacks.image_grid import displayable, image_grid, preprocessing_of
-from zoo.callbacks.tensorboard import TensorBoard
 from zoo.ranges import PositiveInt
 
 _MOST_POINTS = 2500
 
 
-class GeneratedSamples(Callback):
-    """Shows samples of the same noise beside real ones in TensorBoard, as `report/samples`, during a fit.
+class GeneratedSamples(Examples):
+    """Shows samples of the same noise beside real ones, of the first batch, as `report/samples`.
 
     A task takes part by returning `{"generated": (B, ...), "real": (B, ...)}` from its step.
 
     Args:
-        num_images: how many of each are shown, of the first batch.
-        every_n_epochs: epochs between two pictures; None for validations 1, 2, 4, 8 ...
+        directory: where `samples.png` is written; see `Examples`.
+        num_images: how many of each are shown.
+        every_n_epochs: see `Examples`.
     """
 
-    def __init__(self, num_images: PositiveInt = 64, *, every_n_epochs: PositiveInt | None = None) -> None:
-        self.num_images, self.every_n_epochs = num_images, every_n_epochs
-
-    def on_validation_batch_end(
+    def __init__(
         self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        directory: str | Path | None = None,
+        *,
+        num_images: PositiveInt = 64,
+        every_n_epochs: PositiveInt | None = None,
     ) -> None:
-        """Shows the first batch."""
-        epoch = trainer.current_epoch + 1
-        is_due = epoch & (epoch - 1) == 0 if self.every_n_epochs is None else epoch % self.every_n_epochs == 0
-        is_due = is_due and trainer.state.fn == "fit" and not trainer.sanity_checking
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoard)]
-        if batch_idx or not is_due or not loggers or not trainer.is_global_zero or not is_generated(outputs):
-            return
-        title = f"Validation, epoch {epoch}"
-        picture = samples_picture(outputs, preprocessing_of(trainer), num_images=self.num_images, title=title)
-        for logger in loggers:
-            logger.log_image("val/report/samples", picture, trainer.global_step)
-
-
-class SamplesReport(FinalReport):
-    """Writes `samples.png` after a test, or a validation that is not part of a fit, and shows it in TensorBoard.
-
-    Args:
-        directory: where it is written; made if need be.
-        num_images: how many of each are shown, of the first batch.
-    """
-
-    def __init__(self, directory: str | Path, *, num_images: PositiveInt = 64) -> None:
-        self.directory, self.num_images = Path(directory), num_images
+        super().__init__(directory, every_n_epochs=every_n_epochs)
+        self.num_images = num_images
         self._picture: np.ndarray | None = None
 
     def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
         """Draws the first batch."""
-        if self._picture is None and trainer.is_global_zero and is_generated(outputs):
-            title = "Test" if stage == "test" else "Validation"
-            preprocessing = preprocessing_of(trainer)
-            self._picture = samples_picture(outputs, preprocessing, num_images=self.num_images, title=title)
-
-    def report(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Writes the picture."""
-        picture, self._picture = self._picture, None
-        if picture is None:
+        if self._picture is not None or not is_generated(outputs):
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        figures.save_png(picture, self.directory / "samples.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.log_image(f"{stage}/report/samples", picture, trainer.global_step)
+        title = {"test": "Test", "val": "Validation"}[stage]
+        title += f", epoch {trainer.current_epoch + 1}" if self.directory is None else ""
+        preprocessing = preprocessing_of(trainer)
+        self._picture = samples_picture(outputs, preprocessing, num_images=self.num_images, title=title)
+
+    def draw(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Shows the picture."""
+        picture, self._picture = self._picture, None
+        if picture is not None:
+            show(trainer, stage, {"samples": picture}, directory=self.directory)
 
 
 def is_generated(outputs: Any) -> bool:

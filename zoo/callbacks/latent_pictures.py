@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from zoo.callbacks.examples import is_due, show, shows
 from zoo.callbacks.generated_samples import points_picture
 from zoo.callbacks.image_grid import displayable, image_grid, preprocessing_of
-from zoo.callbacks.tensorboard import TensorBoard
 from zoo.models.gan.latent import numbered_noise, way
 from zoo.ranges import PositiveInt
 
@@ -43,52 +42,43 @@ class LatentPictures(Callback):
         """Shows the grid where it is due."""
         step = trainer.global_step
         assert self.every_n_steps is not None
-        if step % self.every_n_steps or step == self._shown or not (loggers := _loggers(trainer, pl_module)):
+        if step % self.every_n_steps or step == self._shown or not hasattr(pl_module, "sample") or not shows(trainer):
             return
         self._shown = step
         samples = self._of_fixed_noise(pl_module, self.num_images)
         if samples.ndim == 4:
-            _log(loggers, trainer, "evolution", image_grid(displayable(samples, preprocessing_of(trainer))))
+            show(trainer, "val", {"evolution": image_grid(displayable(samples, preprocessing_of(trainer)))})
         elif samples.shape[1:] == (2,):
-            _log(loggers, trainer, "evolution", points_picture(self._of_fixed_noise(pl_module, _POINTS)))
+            show(trainer, "val", {"evolution": points_picture(self._of_fixed_noise(pl_module, _POINTS))})
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows the ways and the classes."""
-        epoch = trainer.current_epoch + 1
-        if epoch & (epoch - 1) or trainer.state.fn != "fit" or trainer.sanity_checking:
+        if not hasattr(pl_module, "sample") or not is_due(trainer):
             return
         task: Any = pl_module
-        if not (loggers := _loggers(trainer, task)):
-            return
         samples = self._on_ways(task)
         if samples.ndim != 4:
             return
         preprocessing = preprocessing_of(trainer)
-        _log(loggers, trainer, "interpolation", image_grid(displayable(samples, preprocessing), columns=_STEPS))
+        pictures = {"interpolation": image_grid(displayable(samples, preprocessing), columns=_STEPS)}
         if task.num_classes is not None:
             columns = max(1, self.num_images // task.num_classes)
-            noise = numbered_noise(range(columns), task.model.latent_dim, seed=task.seed)
+            noise = numbered_noise(range(columns), task.latent_dim, seed=task.seed)
             labels = torch.arange(task.num_classes).repeat_interleave(columns)
             samples = _samples(task, noise.repeat(task.num_classes, 1), labels)
-            _log(loggers, trainer, "classes", image_grid(displayable(samples, preprocessing), columns=columns))
+            pictures["classes"] = image_grid(displayable(samples, preprocessing), columns=columns)
+        show(trainer, "val", pictures)
 
     def _of_fixed_noise(self, task: Any, count: int) -> Tensor:
-        noise = numbered_noise(range(count), task.model.latent_dim, seed=task.seed)
+        noise = numbered_noise(range(count), task.latent_dim, seed=task.seed)
         return _samples(task, noise, torch.arange(count) % (task.num_classes or 1))
 
     def _on_ways(self, task: Any) -> Tensor:
-        noise = numbered_noise(range(2 * self.num_rows), task.model.latent_dim, seed=task.seed)
+        noise = numbered_noise(range(2 * self.num_rows), task.latent_dim, seed=task.seed)
         start, end = noise[: self.num_rows], noise[self.num_rows :]
         ways = torch.cat([way(start, end, _STEPS - 1), end[:, None]], dim=1)  # (B, T, Z)
         labels = torch.arange(self.num_rows) % (task.num_classes or 1)
         return _samples(task, ways.flatten(0, 1), labels.repeat_interleave(_STEPS))
-
-
-def _loggers(trainer: Trainer, task: Any) -> list[TensorBoard]:
-    """Returns where pictures go: nowhere, where a task makes no samples."""
-    if not hasattr(task, "sample") or not trainer.is_global_zero:
-        return []
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoard)]
 
 
 def _samples(task: Any, noise: Tensor, labels: Tensor) -> Tensor:
@@ -98,8 +88,3 @@ def _samples(task: Any, noise: Tensor, labels: Tensor) -> Tensor:
     samples: Tensor = task.sample(noise, labels, task.seed)
     task.average.train(was_training)
     return samples
-
-
-def _log(loggers: list[TensorBoard], trainer: Trainer, name: str, picture: np.ndarray) -> None:
-    for logger in loggers:
-        logger.log_image(f"val/report/{name}", picture, trainer.global_step)

@@ -9,7 +9,7 @@ from zoo.callbacks.copies_report import CopiesReport
 from zoo.callbacks.detection_report import DetectionReport
 from zoo.callbacks.explanations import Explanations
 from zoo.callbacks.forecast_report import ForecastReport
-from zoo.callbacks.generated_samples import SamplesReport
+from zoo.callbacks.generated_samples import GeneratedSamples
 from zoo.callbacks.prediction_report import PredictionReport
 from zoo.callbacks.segmentation_report import SegmentationReport
 from zoo.callbacks.text_predictions import TextPredictionReport
@@ -25,6 +25,6 @@ def reports(directory: Path, *, explanations: bool = True) -> list[Callback]:
     """
     of_texts = [TextReport(directory), TextPredictionReport(directory), AttentionMaps(directory)]
     of_images = [DetectionReport(directory), SegmentationReport(directory)]
-    of_samples = [SamplesReport(directory), CopiesReport(directory)]
+    of_samples = [GeneratedSamples(directory), CopiesReport(directory)]
     looks = [Explanations(directory)] if explanations else []
     return [PredictionReport(directory), ForecastReport(directory), *of_images, *of_samples, *looks, *of_texts]
