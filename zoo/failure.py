@@ -56,7 +56,7 @@ def writing(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         remedy = "make room or choose another output"
-        raise StorageError(str(output), f"cannot be written ({error.strerror})", remedy) from error
+        raise StorageError(str(output), f"cannot be written ({error.strerror or error})", remedy) from error
 
 
 def explained_failure(

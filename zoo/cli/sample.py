@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from zoo.config.entry import run
 from zoo.config.suggest import suggestion
-from zoo.errors import OptionError, StorageError
+from zoo.errors import OptionError
 from zoo.ranges import Range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
     from zoo.tasks.adversarial import AdversarialTask
@@ -61,6 +58,7 @@ def _sample(cfg: DictConfig) -> None:
 
     from zoo.build import prepare_process
     from zoo.config.run_directory import make_directory
+    from zoo.failure import writing
     from zoo.restore import open_checkpoint
     from zoo.tasks.adversarial import AdversarialTask
 
@@ -75,7 +73,7 @@ def _sample(cfg: DictConfig) -> None:
         raise OptionError("walk", f"it leads from one image to the next{are_none}", remedy)
     directory = make_directory(cfg.output or found.path.parent / "samples", option="output")
     preprocessing: Any = OmegaConf.to_container(found.cfg.data)
-    with _writing(directory):
+    with writing(directory):
         if samples.ndim != 4:
             written = _write_points(directory, samples)
         else:
@@ -110,7 +108,7 @@ def _samples(task: "AdversarialTask", cfg: DictConfig, label: int | None) -> "tu
 
     made = []
     for first in range(0, cfg.num, _BLOCK):
-        noise = numbered_noise(range(first, first + _BLOCK), task.model.latent_dim, seed=cfg.seed)
+        noise = numbered_noise(range(first, first + _BLOCK), task.latent_dim, seed=cfg.seed)
         made.append(task.sample(noise, _classes(task, label, _BLOCK, first), cfg.seed, first))
     return torch.cat(made)[: cfg.num], _classes(task, label, cfg.num)
 
@@ -122,15 +120,6 @@ def _classes(task: "AdversarialTask", label: int | None, count: int, first: int 
     if label is not None:
         return torch.full((count,), label)
     return torch.arange(first, first + count) % (task.num_classes or 1)
-
-
-@contextmanager
-def _writing(directory: Path) -> "Iterator[None]":
-    try:
-        yield
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror or error})"
-        raise StorageError(str(directory), problem, "make room or choose another output") from error
 
 
 def _write_points(directory: Path, samples: "Tensor") -> list[str]:
@@ -171,7 +160,7 @@ def _write_walk(path: Path, task: "AdversarialTask", cfg: DictConfig, label: int
     from zoo.callbacks.image_grid import displayable, image_grid
     from zoo.models.gan.latent import numbered_noise, way
 
-    stops = numbered_noise(range(min(cfg.num, _STOPS)), task.model.latent_dim, seed=cfg.seed)
+    stops = numbered_noise(range(min(cfg.num, _STOPS)), task.latent_dim, seed=cfg.seed)
     labels = _classes(task, label, task.num_classes or 1 if label is None else 1)
     pictures = []
     for noise in way(stops, stops.roll(-1, 0), cfg.walk).flatten(0, 1):

@@ -17,13 +17,7 @@ class UnlabelledImages(ImageFolder):
 
     What is said of `ImageFolder` holds but for classes: images are resized and cropped to `image_size`, and looked at
     before the first step.
-
-    Args:
-        options: see `ImageFolder`.
     """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
 
     def load(self) -> dict[str, Any]:
         """Finds the images of each split and looks at each file."""

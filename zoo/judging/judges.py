@@ -14,7 +14,8 @@ from zoo.judging.judge import ImageJudge, SplitFeatures
 from zoo.models.image_features import PixelFeatures, Preprocessing
 
 _FACTS = {"in_channels", "image_size", "mean", "std"}  # that images have
-_NEED_FEATURES = ("fid", "kid", "precision", "recall", "density", "coverage", "confidence", "class_entropy")
+_OF_CLASSES = ("confidence", "class_entropy", "class_recall")
+_NEED_FEATURES = ("fid", "kid", "precision", "recall", "density", "coverage", *_OF_CLASSES)
 _WITHOUT = "val/sliced_wasserstein"
 
 

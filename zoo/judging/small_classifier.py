@@ -14,6 +14,7 @@ from zoo.data.base import DataModule, Split
 from zoo.data.order import generator
 from zoo.layers.image import height_and_width
 from zoo.models.cnn.convnet import ConvNet
+from zoo.models.image_features import resized
 
 WIDTH, DEPTH = 16, 3
 NUM_FEATURES = WIDTH * 2 ** (DEPTH - 1)
@@ -89,9 +90,6 @@ def _table(data: DataModule, split: Split, size: Sequence[int], device: torch.de
     loader: Any = data.scan_loaders()[split]
     for loaded in itertools.islice(loader, 0, None, 1 + len(loader) * loader.batch_size // _MOST_IMAGES):
         batch = data.prepare_batch({name: values.to(device) for name, values in loaded.items()}, train=False)
-        resized = batch["input"].float()
-        if list(resized.shape[2:]) != list(size):
-            resized = functional.interpolate(resized, size, mode="bilinear", antialias=True)
-        images.append(resized.contiguous(memory_format=torch.channels_last))
+        images.append(resized(batch["input"], size).contiguous(memory_format=torch.channels_last))
         labels.append(batch["target"])
     return _Table(torch.cat(images), torch.cat(labels))

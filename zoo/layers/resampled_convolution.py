@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class UpConv2d(nn.Conv2d):
-    """Each pixel becomes four, then a 3x3 convolution.
+class _Conv3x3(nn.Conv2d):
+    """A kernel of 3x3, whatever is made of it.
 
     Args:
         in_channels: channels in, at least 1.
@@ -20,6 +20,10 @@ class UpConv2d(nn.Conv2d):
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
+
+
+class UpConv2d(_Conv3x3):
+    """Each pixel becomes four, then a 3x3 convolution."""
 
     def forward(self, input: Float[Tensor, "B C_in H W"]) -> Float[Tensor, "B C_out H_out W_out"]:
         """The image, twice as high and as wide."""
@@ -27,17 +31,8 @@ class UpConv2d(nn.Conv2d):
         return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
 
 
-class DownConv2d(nn.Conv2d):
-    """A 3x3 convolution, then the mean of each four pixels.
-
-    Args:
-        in_channels: channels in, at least 1.
-        out_channels: channels out, at least 1.
-        bias: whether to add a bias.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
-        super().__init__(in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
+class DownConv2d(_Conv3x3):
+    """A 3x3 convolution, then the mean of each four pixels."""
 
     def forward(self, input: Float[Tensor, "B C_in H W"]) -> Float[Tensor, "B C_out H_out W_out"]:
         """The image, half as high and as wide."""

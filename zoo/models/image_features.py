@@ -78,9 +78,7 @@ class ImageFeatures(nn.Module):
         pixels = (images.float() * self.given_std + self.given_mean).clamp(0, 1)
         if self.own.in_channels != self.given.in_channels:
             pixels = pixels.expand(-1, self.own.in_channels, -1, -1)
-        if self.own.size != self.given.size:
-            pixels = functional.interpolate(pixels, self.own.size, mode="bilinear", antialias=True)
-        prepared: Tensor = (pixels - self.mean) / self.std
+        prepared: Tensor = (resized(pixels, self.own.size) - self.mean) / self.std
         return prepared
 
 
@@ -100,6 +98,11 @@ class PixelFeatures(nn.Module):
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B D"], None]:
         """Features, and no logits."""
-        if tuple(images.shape[2:]) != self.size:
-            images = functional.interpolate(images.float(), self.size, mode="bilinear", antialias=True)
-        return images.float().flatten(1), None
+        return resized(images, self.size).flatten(1), None
+
+
+def resized(images: Float[Tensor, "B C H W"], size: Sequence[int]) -> Float[Tensor, "B C h w"]:
+    """Returns images of another height and width, float32; those that have it as they are."""
+    if list(images.shape[2:]) == list(size):
+        return images.float()
+    return functional.interpolate(images.float(), size, mode="bilinear", antialias=True)

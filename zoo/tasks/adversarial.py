@@ -149,7 +149,7 @@ class AdversarialTask(GenerativeTask):
         return losses["discriminator_loss"].detach()
 
     def _generate(self, labels: Tensor) -> Tensor:
-        noise = torch.randn(len(labels), self.model.latent_dim, device=self.device).to(self.dtype)
+        noise = torch.randn(len(labels), self.latent_dim, device=self.device).to(self.dtype)
         return generate(self.model.generator, noise, labels)
 
     def _train_discriminator(
