@@ -28,7 +28,9 @@ def overfitting(history: History) -> str:
         return f"since epoch {best.epoch} the validation loss rose {losses}, {falls}"
     if lasts(seen, lambda each: each.train_accuracy >= MASTERED and each.train_accuracy - each.val_accuracy > GAP):
         first = next(each for each in seen if each.train_accuracy - each.val_accuracy > GAP)
-        accuracies = f"{last.train_accuracy:.1%} of the training samples are right, {last.val_accuracy:.1%} of validation"
+        accuracies = (
+            f"{last.train_accuracy:.1%} of the training samples are right, {last.val_accuracy:.1%} of validation"
+        )
         return f"{accuracies}: a gap of {last.train_accuracy - last.val_accuracy:.1%} (limit {GAP:.0%}), since epoch {first.epoch}"
     return ""
 
@@ -44,7 +46,9 @@ def underfitting(history: History) -> str:
     if not still or not losses[-1] > POOR * start or gap > GAP:
         return ""
     share = f"{losses[-1] / start:.0%} of {start:.3g} at the start (limit {POOR:.0%})"
-    return f"the training loss stays at {losses[-1]:.3g}, {share}, and validation at {recent[-1].val_loss:.3g} is no worse"
+    return (
+        f"the training loss stays at {losses[-1]:.3g}, {share}, and validation at {recent[-1].val_loss:.3g} is no worse"
+    )
 
 
 def unlearned_batch(history: History) -> str:

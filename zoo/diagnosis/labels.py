@@ -30,7 +30,9 @@ def noise(history: History) -> str:
         return seen.train_accuracy > ABOVE_CHANCE * guessing and seen.val_accuracy < CHANCE * guessing
 
     if lasts(history.validations, by_heart):
-        learned = f"{last.train_accuracy:.1%} of the training samples are right, but {last.val_accuracy:.1%} of validation"
+        learned = (
+            f"{last.train_accuracy:.1%} of the training samples are right, but {last.val_accuracy:.1%} of validation"
+        )
         return f"{learned}, as by guessing ({guessing:.1%}): labels have nothing to do with samples"
 
     def is_suspect(seen: Validation) -> bool:

@@ -11,7 +11,7 @@ class Verdict:
     Attributes:
         name: what is wrong, in the field's term, such as "mode collapse".
         finding: a sentence with where it is and the figures it was found by.
-        remedies: overrides to try, each as typed on the command line, the likeliest first.
+        remedies: overrides to try, each as typed on the command line, the likeliest first; none where no option mends it.
         step: optimizer steps taken when it was found.
         epoch: epochs begun then, from 1.
     """
@@ -24,4 +24,5 @@ class Verdict:
 
     def __str__(self) -> str:
         """One line for a console."""
-        return f"{self.name} (epoch {self.epoch}, step {self.step:,}): {self.finding}; try {' or '.join(self.remedies)}"
+        remedies = f"; try {' or '.join(self.remedies)}" if self.remedies else ""
+        return f"{self.name} (epoch {self.epoch}, step {self.step:,}): {self.finding}{remedies}"
