@@ -46,7 +46,7 @@ class Doctor(Callback):
         self._watching: LayerFigures | None = None
         self._predictions: list[tuple[Tensor, Tensor]] = []
         self._batch_ended: float | None = None
-        self._waited, self._since = 0.0, math.nan
+        self._waited, self._since, self._waiting = 0.0, math.nan, math.nan
         self._is_known = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

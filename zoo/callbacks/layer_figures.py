@@ -13,7 +13,7 @@ from zoo.diagnosis.recorded import Layer
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)  # embeddings get gradients in few rows alone
 BOUNDS: dict[type[nn.Module], tuple[float, float]] = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}
 CAN_DIE = (nn.ReLU, nn.ReLU6)
-ACTIVATIONS = (*BOUNDS, *CAN_DIE, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.ELU)
+ACTIVATIONS: tuple[type[nn.Module], ...] = (*BOUNDS, *CAN_DIE, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.ELU)
 _NEAR = 0.02
 
 
@@ -101,4 +101,7 @@ def _weights(module: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(tensor.float()) for tensor in tensors]))
+    norm: Tensor = torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(tensor.float()) for tensor in tensors])
+    )
+    return norm

@@ -10,7 +10,8 @@ def loader_bound(history: History) -> str:
     """Steps that wait for their batch."""
     if not lasts(history.validations, lambda seen: seen.waiting > MOST_WAITING):
         return ""
-    return f"{history.validations[-1].waiting:.0%} of the time of training is spent waiting for data (limit {MOST_WAITING:.0%})"
+    share = f"{history.validations[-1].waiting:.0%} of the time of training"
+    return f"{share} is spent waiting for data (limit {MOST_WAITING:.0%})"
 
 
 def memory_bound(history: History) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from zoo.diagnosis import activations, cost, data, fit, gradients, labels, learning_rate
-from zoo.diagnosis.recorded import History
+from zoo.diagnosis.recorded import History, Step, Validation
 from zoo.diagnosis.remedies import Remedies
 from zoo.diagnosis.verdict import Verdict
 
@@ -59,7 +59,7 @@ def diagnose(history: History, config: Mapping[str, Any], *, known: Collection[s
     """
     remedies, found = Remedies(config), []
     explained = {name for verdict in known for name in QUESTIONS[verdict].explains}
-    records = [*history.steps[-1:], *history.validations[-1:]]
+    records: list[Step | Validation] = [*history.steps[-1:], *history.validations[-1:]]
     step = max((record.step for record in records), default=0)
     epoch = max((record.epoch for record in records), default=1)
     for name, question in QUESTIONS.items():

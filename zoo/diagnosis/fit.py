@@ -31,7 +31,8 @@ def overfitting(history: History) -> str:
         accuracies = (
             f"{last.train_accuracy:.1%} of the training samples are right, {last.val_accuracy:.1%} of validation"
         )
-        return f"{accuracies}: a gap of {last.train_accuracy - last.val_accuracy:.1%} (limit {GAP:.0%}), since epoch {first.epoch}"
+        gap = f"a gap of {last.train_accuracy - last.val_accuracy:.1%} (limit {GAP:.0%})"
+        return f"{accuracies}: {gap}, since epoch {first.epoch}"
     return ""
 
 

@@ -18,7 +18,8 @@ def vanishing(history: History) -> str:
     if at_last == 0 or at_first > VANISHED * at_last:
         return ""
     share = f"{at_first / at_last:.1g} times that at {last}, {at_last:.1e} (limit {VANISHED:g})"
-    return f"the root mean square of the gradients at {first}, the first of {len(found)} layers, is {at_first:.1e}, {share}"
+    place = f"{first}, the first of {len(found)} layers,"
+    return f"the root mean square of the gradients at {place} is {at_first:.1e}, {share}"
 
 
 def exploding(history: History) -> str:

@@ -1,6 +1,8 @@
 """Whether the steps have the right size, as the loss and the updates say."""
 
+import itertools
 import math
+from statistics import median
 
 from zoo.diagnosis.recorded import PERSISTENCE, History, worst
 
@@ -19,11 +21,15 @@ def too_high(history: History) -> str:
     recent = [seen.train_loss for seen in history.validations[-2:]]
     if len(recent) < 2 or not ratios or not min(recent) > FALLEN * start:
         return ""
-    name, ratio = worst(ratios)
+    ratio = median(ratios.values())  # of a single layer it may be that all others have no gradients
     if ratio <= LARGE_UPDATE:
         return ""
-    update = f"a step changes the weights of {name} by {ratio:.1%} (limit {LARGE_UPDATE:.0%})"
-    return f"at {history.steps[-1].lr:g} {update}, and the training loss is {recent[-1]:.3g}, from {start:.3g} at the start"
+    name, most = worst(ratios)
+    update = (
+        f"a step changes half of the layers by {ratio:.1%} or more (limit {LARGE_UPDATE:.0%}), {name} by {most:.1%}"
+    )
+    loss = f"the training loss is {recent[-1]:.3g}, from {start:.3g} at the start"
+    return f"at {history.steps[-1].lr:g} {update}, and {loss}"
 
 
 def too_low(history: History) -> str:
@@ -71,4 +77,4 @@ def _start(history: History) -> float:
 
 def _rises(history: History) -> bool:
     recent = [step.lr for step in history.steps[-PERSISTENCE:]]
-    return any(after > before for before, after in zip(recent, recent[1:], strict=False))
+    return any(after > before for before, after in itertools.pairwise(recent))

@@ -11,7 +11,7 @@ class Verdict:
     Attributes:
         name: what is wrong, in the field's term, such as "mode collapse".
         finding: a sentence with where it is and the figures it was found by.
-        remedies: overrides to try, each as typed on the command line, the likeliest first; none where no option mends it.
+        remedies: overrides to try, each as typed on the command line, the likeliest first; or none.
         step: optimizer steps taken when it was found.
         epoch: epochs begun then, from 1.
     """
