@@ -177,6 +177,7 @@ def test_every_question_has_a_fault() -> None:
         {"val_loss": [1.1, 0.7, 0.5, 0.6, 0.5, 0.6, 0.5, 0.51]},
         {"val_accuracy": 0.85},
         {"predicted_shares": ONE_CLASS, "true_shares": [(0.97, *(0.03 / 9,) * 9)] * 8},
+        {"confident_mistakes": 0.5, "val_accuracy": 0.45, "train_accuracy": 0.5},  # as diverged runs are
         {"confident_mistakes": 0.12, "val_accuracy": 0.85, "train_accuracy": 0.99},  # learned by heart
         {"facts": {"duplicates": {"test": 4, "val": 0}, "sizes": {"test": 500, "val": 0}}},
         {"waiting": [0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.9]},

@@ -5,6 +5,7 @@ from zoo.diagnosis.recorded import History, Validation, lasts
 COLLAPSED = 0.95  # share of one class among predictions
 REALLY = 0.9  # true share of a class, from which on a classifier may well name it alone
 SUSPECT = 0.05  # share of samples of which another class is almost sure
+MOST_MISTAKES = 0.5  # beyond, the model is wrong rather than the labels
 MEMORISED = 0.97  # training accuracy, from which on the surest mistakes are overfitting
 CHANCE = 1.5  # times the accuracy of guessing
 ABOVE_CHANCE = 3.0
@@ -37,6 +38,8 @@ def noise(history: History) -> str:
 
     def is_suspect(seen: Validation) -> bool:
         mistakes = 1 - seen.val_accuracy
+        if mistakes > MOST_MISTAKES:
+            return False
         return SUSPECT < seen.confident_mistakes > mistakes / 2 and seen.train_accuracy < MEMORISED
 
     if not lasts(history.validations, is_suspect):
