@@ -14,11 +14,13 @@ from tqdm import tqdm
 
 from zoo.callbacks import figures
 from zoo.callbacks.layer_figures import LayerFigures
+from zoo.callbacks.loss_course import LossCourse
 from zoo.callbacks.run_record import RunRecord
 from zoo.callbacks.tensorboard import TensorBoard
 from zoo.diagnosis.doctor import diagnose
 from zoo.diagnosis.recorded import Facts, History, Step, Validation
 from zoo.diagnosis.verdict import Verdict
+from zoo.errors import TrainingStopped
 from zoo.models.gan.pair import GAN
 from zoo.ranges import PositiveInt
 
@@ -48,6 +50,7 @@ class Doctor(Callback):
         self._batch_ended: float | None = None
         self._waited, self._since, self._waiting = 0.0, math.nan, math.nan
         self._is_known = False
+        self._course, self._batches = LossCourse(), 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Looks at the data, unless a checkpoint knew what there is to see."""
@@ -56,7 +59,7 @@ class Doctor(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clocks."""
-        self._batch_ended, self._waited, self._since = None, 0.0, time.perf_counter()
+        self._start_clocks()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Notes how long the batch was waited for, and puts hooks on the model where its step is looked at."""
@@ -73,10 +76,13 @@ class Doctor(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Reads the figures of a step that was looked at."""
+        """Notes the loss, and reads the figures of a step that was looked at."""
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if isinstance(loss, Tensor):
+            self._course.add(loss)
+        self._batches += 1
         if self._watching is not None:
             layers, self._watching = self._watching.finish(), None
-            loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
             if loss is not None:
                 lr = max(group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups)
                 # The step is done; it is told by the number of those before it.
@@ -89,6 +95,7 @@ class Doctor(Callback):
         self._predictions = []
         seconds = time.perf_counter() - self._since
         self._waiting = self._waited / seconds if seconds > 0 else math.nan
+        self._waited /= max(self._batches, 1)
         self._batch_ended = None
 
     def on_validation_batch_end(
@@ -110,12 +117,8 @@ class Doctor(Callback):
         if trainer.sanity_checking or trainer.state.fn != "fit" or not _is_watched(trainer, pl_module):
             return
         self.history.validations.append(self._validation(trainer, pl_module))
-        self.verdicts = self.verdicts or []
-        known = [verdict.name for verdict in self.verdicts]
-        for verdict in diagnose(self.history, _config(trainer), known=known):
-            self.verdicts.append(verdict)
-            _say(trainer, verdict)
-        self._batch_ended, self._waited, self._since = None, 0.0, time.perf_counter()
+        self._judge(trainer)
+        self._start_clocks()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draws how gradients flowed."""
@@ -126,19 +129,40 @@ class Doctor(Callback):
             loggers[0].log_image("train/doctor/gradient_flow", image, trainer.global_step)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Takes the hooks off."""
+        """Takes the hooks off, and says why a loss was not finite, where the data are not to blame."""
         if self._watching is not None:
             self._watching.remove()
             self._watching = None
+        where = getattr(pl_module, "lr_option", None)
+        if isinstance(exception, TrainingStopped) and exception.where == where and _is_watched(trainer, pl_module):
+            self.history.not_finite = exception.problem
+            seen = Validation(trainer.global_step, trainer.current_epoch + 1, losses=self._losses(trainer))
+            self.history.validations.append(seen)
+            self._judge(trainer)
+
+    def _judge(self, trainer: Trainer) -> None:
+        self.verdicts = self.verdicts or []
+        known = [verdict.name for verdict in self.verdicts]
+        for verdict in diagnose(self.history, _config(trainer), known=known):
+            self.verdicts.append(verdict)
+            _say(trainer, verdict)
+
+    def _start_clocks(self) -> None:
+        self._batch_ended, self._waited, self._since, self._batches = None, 0.0, time.perf_counter(), 0
+
+    def _losses(self, trainer: Trainer) -> list[float]:
+        return [loss * trainer.accumulate_grad_batches for loss in self._course.take()]
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what was recorded and said so far, as plain values."""
         said = None if self.verdicts is None else [_plain(verdict) for verdict in self.verdicts]
-        return {"history": _without_tuples(self.history.plain()), "verdicts": said, "is_known": self._is_known}
+        more = {"is_known": self._is_known, "course": self._course.state()}
+        return {"history": _without_tuples(self.history.plain()), "verdicts": said, **more}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes back what was recorded and said, so that a run that is resumed neither forgets nor repeats."""
         self.history, self._is_known = History.of(state_dict["history"]), state_dict["is_known"]
+        self._course.load(state_dict["course"])
         said = state_dict["verdicts"]
         self.verdicts = None if said is None else [Verdict(**verdict) for verdict in said]
 
@@ -168,7 +192,9 @@ class Doctor(Callback):
             val_loss=logged.get("val/loss", math.nan),
             train_accuracy=logged.get("train/accuracy", math.nan),
             val_accuracy=logged.get("val/accuracy", math.nan),
+            losses=self._losses(trainer),
             waiting=self._waiting,
+            waited=self._waited,
             memory=_memory(task.device),
             **counts,
         )

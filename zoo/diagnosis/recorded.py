@@ -7,8 +7,8 @@ Recorded, as plain values that go into the checkpoint:
   layer with weights: the norm of its gradients (before clipping), their root mean square, and the norm of the update as
   a share of that of the weights. Of each activation: mean and standard deviation, and the shares of its values that are
   saturated and of its units that are dead (0 for the whole batch); of attention, entropy as a share of the largest.
-- `Validation`, once a validation: losses and accuracies, the shares of true and of predicted classes, confident
-  mistakes, the learning rate, the share of training time spent waiting for data, and the memory that is taken.
+- `Validation`, once a validation: losses and accuracies, the course of the training loss since the one before, the
+  shares of true and of predicted classes, confident mistakes, the time spent waiting for data, and the memory taken.
 - `Facts`, once a run: number of classes, whether weights were untrained, how many samples of other splits are in the
   training split too (by a hash of the input).
 
@@ -91,7 +91,9 @@ class Validation:
         true_shares: of each class, among the targets of validation.
         predicted_shares: of each class, among predictions.
         confident_mistakes: share of samples with above 90 % for another class than their own.
+        losses: means of equal parts of the training since the validation before, in the order of time.
         waiting: share of the time of training that was spent waiting for data.
+        waited: seconds that a batch was waited for.
         memory: share of the memory of the device that is taken at most.
     """
 
@@ -104,7 +106,9 @@ class Validation:
     true_shares: Sequence[float] = ()
     predicted_shares: Sequence[float] = ()
     confident_mistakes: float = math.nan
+    losses: Sequence[float] = ()
     waiting: float = math.nan
+    waited: float = math.nan
     memory: float = math.nan
 
 
@@ -129,11 +133,19 @@ class Facts:
 
 @dataclass
 class History:
-    """All that was recorded of a run so far, in the order of time."""
+    """All that was recorded of a run so far, in the order of time.
+
+    Attributes:
+        facts: of the run.
+        steps: that were looked at; the first one is the first of the run.
+        validations: all so far; where a loss ended the run, what was seen of training since is the last of them.
+        not_finite: what was wrong with the loss, or the gradients, that ended the run.
+    """
 
     facts: Facts = field(default_factory=Facts)
     steps: list[Step] = field(default_factory=list)
     validations: list[Validation] = field(default_factory=list)
+    not_finite: str = ""
 
     def add(self, step: Step) -> None:
         """Takes a step in; of many, the older ones are thinned, all but the first."""
@@ -164,7 +176,9 @@ class History:
             Step(**{**step, "layers": {name: Layer(**layer) for name, layer in step["layers"].items()}})
             for step in plain["steps"]
         ]
-        return cls(Facts(**plain["facts"]), steps, [Validation(**each) for each in plain["validations"]])
+        return cls(
+            Facts(**plain["facts"]), steps, [Validation(**each) for each in plain["validations"]], plain["not_finite"]
+        )
 
 
 def lasts(validations: Sequence[Validation], holds: Callable[[Validation], bool]) -> bool:
