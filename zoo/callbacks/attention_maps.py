@@ -116,7 +116,7 @@ def attention_figure(maps: Sequence[AttentionMap], *, columns: int = 2) -> np.nd
     height = max(1.2, 0.19 * max(len(each.written) for each in maps) + 0.5)
     with figures.new_figure(width * columns, height * rows + 0.4) as (figure, images):
         figure.suptitle("Attention: what is read across, what is written down", fontsize=10)
-        grid = figure.subplots(rows, columns, squeeze=False)
+        grid = figure.subplots(rows, columns, squeeze=False, subplot_kw=figures.NO_TICKS)
         for axes in grid.flat[len(maps) :]:
             axes.axis("off")
         for axes, each in zip(grid.flat, maps, strict=False):

@@ -130,7 +130,7 @@ def draw(
     with figures.new_figure(max(1.45 * columns, 3.2), (height + 0.35) * rows + 0.5) as (figure, drawn):
         of_class = " of the predicted class" if found.method == "Grad-CAM" else ""
         figure.suptitle(f"{found.method}{of_class} (true → predicted)", fontsize=11)
-        grid = figure.subplots(rows, columns, squeeze=False)
+        grid = figure.subplots(rows, columns, squeeze=False, subplot_kw=figures.NO_TICKS)
         for axes in grid.flat:
             axes.axis("off")
         for axes, each, view, warmth in zip(grid.flat, judged, shown, heat.numpy(), strict=False):
@@ -140,7 +140,7 @@ def draw(
             names = [figures.shorten(class_names[label], 14) for label in (each.target, each.prediction)]
             caption = names[0] if right else f"{names[0]} → {names[1]}"
             colour = figures.INK if right else figures.WARNING
-            axes.set_title(f"{caption}\n{100 * each.confidence:.0f} %", fontsize=8, pad=3, color=colour)
+            axes.set_title(f"{caption}\n{100 * each.confidence:.0f} %", fontsize=8, pad=3, color=colour, y=1.0)
     return drawn[0]
 
 

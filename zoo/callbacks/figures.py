@@ -36,6 +36,8 @@ STYLE: dict[Any, Any] = {
 SHARES = {0: "0", 0.01: "1 %", 0.1: "10 %", 0.25: "25 %", 0.5: "50 %", 1: "100 %"}
 MAX_LABELLED = 100
 MAX_COUNTED = 30
+# Of axes that show an image: to make their ticks takes longer than all else.
+NO_TICKS: dict[str, Any] = {"xticks": (), "yticks": ()}
 
 
 def save_png(image: np.ndarray, path: Path) -> None:
@@ -135,7 +137,7 @@ def worst_mistakes(
     height = 0.4 + 1.45 * min(1.0, max(image.shape[0] / image.shape[1] for image in images))  # with its caption
     with new_figure(max(1.45 * columns, 3.0), height * rows + 0.5) as (figure, drawn):
         figure.suptitle(f"{title} (true → predicted)", fontsize=11)
-        grid = figure.subplots(rows, columns, squeeze=False)
+        grid = figure.subplots(rows, columns, squeeze=False, subplot_kw=NO_TICKS)
         for axes in grid.flat:
             axes.axis("off")
         for axes, image, (target, prediction, confidence) in zip(grid.flat, images, captions, strict=False):
@@ -149,7 +151,7 @@ def worst_mistakes(
             )
             line_break = " " if len(target) + len(prediction) <= 10 else "\n"
             caption = f"{shorten(target, 20)}{line_break}→ {shorten(prediction, 14)}  {100 * confidence:.0f} %"
-            axes.set_title(caption, fontsize=8, linespacing=1.3, pad=3)
+            axes.set_title(caption, fontsize=8, linespacing=1.3, pad=3, y=1.0)
     return drawn[0]
 
 

@@ -73,7 +73,7 @@ def comparison(
         from matplotlib.patches import Patch
 
         figure.suptitle(title, fontsize=11)
-        grid = figure.subplots(rows, 3 * across, squeeze=False)
+        grid = figure.subplots(rows, 3 * across, squeeze=False, subplot_kw=figures.NO_TICKS)
         for axes in grid.flat:
             axes.axis("off")
         triples = grid.reshape(rows * across, 3)
@@ -82,7 +82,7 @@ def comparison(
             views = (shown, overlay(shown, target, class_names), overlay(shown, pred, class_names))
             for place, view, heading in zip(axes, views, ("", "true", caption), strict=True):
                 place.imshow(view, interpolation="nearest" if max(view.shape) < 200 else "antialiased")
-                place.set_title(heading, fontsize=8, pad=3)
+                place.set_title(heading, fontsize=8, pad=3, y=1.0)
         found = np.unique(np.concatenate([part.ravel() for part in (*targets, *preds)])).tolist()
         seen = [place for place in found if place >= has_background(class_names)]
         colours = class_colours(class_names) / 255
