@@ -15,7 +15,7 @@ from zoo.diagnosis.verdict import Verdict
 
 CONFIG = ["data=digits", "model=mlp", "optimizer=sgd", "model.activation=sigmoid"]
 HEALTHY_STEP: dict[str, float] = {"loss": 0.3, "lr": 0.1}
-HEALTHY_LAYER: dict[str, float] = {"gradient_norm": 0.1, "gradient_rms": 0.01, "update_ratio": 1e-3}
+HEALTHY_LAYER: dict[str, float] = {"gradient_norm": 0.1, "gradient_rms": 0.01, "update_ratio": 1e-2}
 HEALTHY_ACTIVATION: dict[str, float] = {"mean": 0.5, "std": 0.5, "saturated": 0.1, "dead": 0.05}
 HEALTHY: dict[str, Any] = {
     "train_loss": [1.0, 0.6, 0.4, 0.3, 0.2, 0.15, 0.12, 0.1],
@@ -25,7 +25,9 @@ HEALTHY: dict[str, Any] = {
     "true_shares": [(0.1,) * 10] * 8,
     "predicted_shares": [(0.1,) * 10] * 8,
     "confident_mistakes": 0.01,
+    "losses": (),
     "waiting": 0.05,
+    "waited": 0.01,
     "memory": 0.5,
 }
 ONE_CLASS = [(1.0, *(0.0,) * 9)] * 8
@@ -45,11 +47,12 @@ def history(
     layers: Mapping[str, Mapping[str, Any]] | None = None,
     steps: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
+    not_finite: str = "",
     **validations: Any,
 ) -> History:
     """A run of eight validations, as many recorded steps and four layers, with figures that stay or are lists."""
     names = {name: ("Linear", HEALTHY_LAYER) for name in ("0", "1", "head")} | {"act": ("ReLU", HEALTHY_ACTIVATION)}
-    made = History(Facts(**{"num_classes": 10, **(facts or {})}))
+    made = History(Facts(**{"num_classes": 10, **(facts or {})}), not_finite=not_finite)
     for number in range(8):
         of_layers = {
             name: Layer(kind, **{k: at(v, number) for k, v in {**figures, **(layers or {}).get(name, {})}.items()})
@@ -71,19 +74,26 @@ def names(**changes: Any) -> list[str]:
     return [verdict.name for verdict in verdicts(**changes)]
 
 
-def updates(ratio: float) -> dict[str, dict[str, float]]:
+def updates(ratio: float | list[float]) -> dict[str, dict[str, Any]]:
     """Updates of all layers."""
     return {name: {"update_ratio": ratio} for name in ("0", "1", "head")}
 
 
+UNLEARNED = {"train_loss": [2.3, 2.29, 2.27, 2.26, 2.24, 2.22, 2.21, 2.2]}
+NO_CLASSES: dict[str, Any] = dict.fromkeys(("train_accuracy", "val_accuracy", "confident_mistakes"), math.nan)
+NO_CLASSES |= {"true_shares": (), "predicted_shares": ()}
 STANDING = {"train_loss": 2.3, "val_loss": 2.3, "train_accuracy": 0.1, "val_accuracy": 0.1}
 FAULTS: list[tuple[dict[str, Any], str, str]] = [
     (
         {"layers": {"0": {"gradient_rms": 1e-9}}, "predicted_shares": ONE_CLASS, **STANDING},
         "vanishing gradients",
-        "at 0, the first of 3 layers, is 1.0e-09, 1e-07 times that at head, 1.0e-02 (limit 0.001)",
+        "at 0, the first of 3 layers, is 1.0e-09, 1e-07 times that at head, 1.0e-02 (limit 0.0001)",
     ),
-    ({"layers": {"0": {"gradient_rms": 100.0}}}, "exploding gradients", "is 1.0e+02, 1e+04 times that at head"),
+    (
+        {"layers": {"0": {"gradient_rms": 100.0}}, **UNLEARNED},
+        "exploding gradients",
+        "is 1.0e+02, 1e+04 times that at head",
+    ),
     (
         {"layers": {"0": {"gradient_norm": [0.1] * 5 + [90.0] * 3}}, "steps": {"loss": [2.3] * 5 + [9.0] * 3}},
         "exploding gradients",
@@ -94,12 +104,43 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     (
         {"layers": updates(0.2), **STANDING, "train_loss": 4.0},
         "learning rate too high",
-        "at 0.1 a step changes half of the layers by 20.0% or more (limit 3%), 0 by 20.0%, and the training loss is 4",
+        "at 0.1 steps have changed half of the layers by 20.0% or more (limit 5%), and the training loss is 4",
     ),
+    (
+        {"layers": updates(0.2), "train_loss": 1.5, "val_loss": 40.0},  # batch norm holds the training loss down
+        "learning rate too high",
+        "and the validation loss was 40, where the first training loss was 2.3",
+    ),
+    (
+        {"layers": updates(0.2), "losses": (1.0, 5.0)},
+        "learning rate too high",
+        "and the training loss is 5, from 2.3 at the start",
+    ),
+    (
+        {"layers": updates([0.2] * 4 + [0.0] * 4) | {"act": {"dead": [0.0] * 4 + [1.0] * 4}}, **STANDING},
+        "learning rate too high",  # as whose doing the dead units are not told
+        "by 20.0% or more",
+    ),
+    (
+        {"not_finite": "the loss is not finite at step 160", "losses": (3.0, 9.0)},
+        "learning rate too high",
+        "the training loss is 9, from 2.3 at the start, and then the loss is not finite at step 160",
+    ),
+    ({"not_finite": "the loss is not finite at step 160"}, "not finite", "the loss is not finite at step 160"),
     (
         {"layers": updates(1e-6), **STANDING, "train_loss": 2.25},
         "learning rate too low",
-        "no step changes the weights of a layer by more than 1.0e-06, that is 0 (limit 0.0001)",
+        "no step has changed a layer by more than 1.0e-06 of its weights, 0 (limit 0.003), and",
+    ),
+    (
+        {
+            "layers": updates(1e-4),
+            **STANDING,
+            "train_loss": [2.3, 2.28, 2.26, 2.24, 2.22, 2.2, 2.18, 2.16],
+            "facts": {"untrained": False},
+        },
+        "learning rate too low",
+        "and the training loss is 2.16, from 2.3",
     ),
     ({"train_loss": 1.0, "val_loss": 1.0, "train_accuracy": 0.7, "val_accuracy": 0.7}, "plateau", "stays at 1, within"),
     ({"steps": {"loss": [9.0] + [0.3] * 7}}, "loss not at ln(K)", "is 9; guessing 10 classes alike has 2.3"),
@@ -115,6 +156,11 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "a gap of 30.0% (limit 15%), since epoch 3",
     ),
     (
+        {"train_accuracy": [math.nan, 0.8, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0], "val_accuracy": 0.92},
+        "overfitting",
+        "a gap of 8.0% (limit 6%), since epoch 4",
+    ),
+    (
         {
             "train_loss": 2.0,
             "val_loss": 2.0,
@@ -123,13 +169,18 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
             "steps": {"lr": [0.1] * 4 + [0.01] * 4},
         },
         "underfitting",
-        "the training loss stays at 2, 87% of 2.3 at the start (limit 50%)",
+        "the training loss stays at 2, 13% below 2.3 at the start (limit 50%)",
     ),
     ({"predicted_shares": ONE_CLASS}, "one class predicted", "100.0% of validation are taken for class 0 (limit 95%)"),
-    ({"confident_mistakes": 0.12, "val_accuracy": 0.8}, "label noise", "sure that 12.0% of validation (limit 5%)"),
+    (
+        {"confident_mistakes": 0.12, "val_accuracy": 0.8, "train_accuracy": 0.82},
+        "label noise",
+        "sure that 12.0% of validation (limit 5%)",
+    ),
+    (STANDING, "label noise", "though steps change half of the layers by up to 1.0%: labels have nothing to do with"),
     ({"val_accuracy": 0.1}, "label noise", "as by guessing (10.0%): labels have nothing to do with samples"),
     ({"facts": {"duplicates": {"test": 50}, "sizes": {"test": 500}}}, "leak", "50 of 500 test samples (10.0%) are"),
-    ({"waiting": 0.6}, "loader-bound", "60% of the time of training is spent waiting for data (limit 30%)"),
+    ({"waiting": 0.6}, "loader-bound", "60% of the time of training is spent waiting for data, 10.0 ms a"),
     ({"memory": 0.95}, "memory-bound", "95% of the memory of the device was taken (limit 92%)"),
     (
         {"facts": {"overfits_batches": True}, "steps": {"loss": [2.3] + [1.5] * 7}},
@@ -178,7 +229,24 @@ def test_every_question_has_a_fault() -> None:
         {"val_accuracy": 0.85},
         {"predicted_shares": ONE_CLASS, "true_shares": [(0.97, *(0.03 / 9,) * 9)] * 8},
         {"confident_mistakes": 0.5, "val_accuracy": 0.45, "train_accuracy": 0.5},  # as diverged runs are
-        {"confident_mistakes": 0.12, "val_accuracy": 0.85, "train_accuracy": 0.99},  # learned by heart
+        {"confident_mistakes": 0.12, "val_accuracy": 0.85, "train_accuracy": 0.95},  # learned by heart
+        {"train_accuracy": 0.99, "val_accuracy": 0.95},
+        {"val_loss": [1.1, 0.7, 0.5, 0.01, 0.03, 0.03, 0.03, 0.03]},  # twice as much of next to nothing
+        {"layers": {"0": {"gradient_rms": 1e-9}}},  # Adam does not mind
+        {"predicted_shares": ONE_CLASS, "steps": {"lr": [0.001 * number for number in range(8)]}},
+        {"waiting": 0.6, "waited": 0.001},  # a loop around tiny steps
+        {"train_loss": 1.0, "val_loss": 1.0, "facts": {"num_classes": 0}, **NO_CLASSES},  # what a forecast can reach
+        {"train_loss": -3.0, "val_loss": -2.9, "steps": {"loss": [-1.0] + [-3.0] * 7}, "facts": {"num_classes": 0}}
+        | {**NO_CLASSES, "layers": updates(1e-4)},  # a likelihood
+        {
+            "layers": updates(1e-4),
+            **STANDING,
+            "train_loss": [2.3, 2.1, 2.05, 2.03, 2.02, 2.01, 2.005, 2.002],
+            "train_accuracy": 0.3,
+            "val_accuracy": 0.3,
+            "facts": {"untrained": False},  # fine-tuned: it levels off
+            "steps": {"lr": [0.1] * 4 + [0.01] * 4},
+        },
         {"facts": {"duplicates": {"test": 4, "val": 0}, "sizes": {"test": 500, "val": 0}}},
         {"waiting": [0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.9]},
         {"facts": {"overfits_batches": True}, "steps": {"loss": [2.3] + [0.01] * 7}},

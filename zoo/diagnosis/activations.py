@@ -1,6 +1,6 @@
 """Whether activations still let gradients through."""
 
-from zoo.diagnosis.recorded import History, listed, worst
+from zoo.diagnosis.recorded import LARGE_UPDATE, History, listed, worst
 
 MOST_DEAD = 0.5
 MOST_SATURATED = 0.5
@@ -19,9 +19,12 @@ def saturated(history: History) -> str:
 def _above(history: History, figure: str, sentence: str, limit: float) -> str:
     lowest = {name: min(values) for name, values in history.recent(figure).items()}
     found = {name: value for name, value in lowest.items() if value > limit}
-    if not found:
-        return ""
-    name, share = worst(found)
+    first = history.steps[0].layers if history.steps else {}
+    at_start = [name for name in found if name in first and getattr(first[name], figure) > limit]
+    if not found or (history.largest_update > LARGE_UPDATE and not at_start):
+        return ""  # steps that large have thrown them there, and what these do is said by the loss
+    name, share = worst({each: found[each] for each in at_start} or found)
     others = [other for other in found if other != name]
     more = f"; so it is with {listed(others)}" if others else ""
-    return f"{share:.0%} {sentence.format(name=name)} (limit {limit:.0%}){more}"
+    since = "from the first step on " if at_start else ""
+    return f"{since}{share:.0%} {sentence.format(name=name)} (limit {limit:.0%}){more}"

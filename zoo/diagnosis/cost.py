@@ -3,15 +3,17 @@
 from zoo.diagnosis.recorded import History, lasts
 
 MOST_WAITING = 0.3
+WORTHWHILE = 0.002  # seconds a batch: below, it is the loop around the steps that shows
 MOST_MEMORY = 0.92
 
 
 def loader_bound(history: History) -> str:
     """Steps that wait for their batch."""
-    if not lasts(history.validations, lambda seen: seen.waiting > MOST_WAITING):
+    if not lasts(history.validations, lambda seen: seen.waiting > MOST_WAITING and seen.waited > WORTHWHILE):
         return ""
-    share = f"{history.validations[-1].waiting:.0%} of the time of training"
-    return f"{share} is spent waiting for data (limit {MOST_WAITING:.0%})"
+    last = history.validations[-1]
+    share, each = f"{last.waiting:.0%} of the time of training", f"{1000 * last.waited:.1f} ms a batch"
+    return f"{share} is spent waiting for data, {each} (limit {MOST_WAITING:.0%})"
 
 
 def memory_bound(history: History) -> str:

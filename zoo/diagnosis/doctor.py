@@ -8,7 +8,8 @@ from zoo.diagnosis.recorded import History, Step, Validation
 from zoo.diagnosis.remedies import Remedies
 from zoo.diagnosis.verdict import Verdict
 
-_STOPS_LEARNING = ("learning rate too low", "one class predicted", "underfitting", "plateau")
+_NOTHING_LEARNED = ("learning rate too low", "label noise", "one class predicted", "underfitting", "plateau")
+_NO_GRADIENTS = (*_NOTHING_LEARNED, "vanishing gradients")
 
 
 class Question(NamedTuple):
@@ -32,18 +33,23 @@ QUESTIONS: dict[str, Question] = {  # causes before their symptoms
     "learning rate too high": Question(
         learning_rate.too_high,
         Remedies.of_too_high,
-        (*_STOPS_LEARNING, "exploding gradients", "vanishing gradients", "dead ReLU", "saturation"),
+        (*_NO_GRADIENTS, "not finite", "exploding gradients", "dead ReLU", "saturation", "overfitting"),
     ),
-    "dead ReLU": Question(activations.dead, Remedies.of_dead, (*_STOPS_LEARNING, "vanishing gradients")),
-    "saturation": Question(activations.saturated, Remedies.of_saturated, (*_STOPS_LEARNING, "vanishing gradients")),
-    "vanishing gradients": Question(gradients.vanishing, Remedies.of_vanishing, _STOPS_LEARNING),
-    "exploding gradients": Question(gradients.exploding, Remedies.of_exploding),
-    "learning rate too low": Question(learning_rate.too_low, Remedies.of_too_low, _STOPS_LEARNING),
-    "label noise": Question(labels.noise, Remedies.of_noise, ("overfitting", "underfitting")),
-    "one class predicted": Question(labels.one_class, Remedies.of_one_class, ("underfitting", "plateau")),
+    "dead ReLU": Question(activations.dead, Remedies.of_dead, _NO_GRADIENTS),
+    "saturation": Question(activations.saturated, Remedies.of_saturated, _NO_GRADIENTS),
+    "vanishing gradients": Question(gradients.vanishing, Remedies.of_vanishing, _NOTHING_LEARNED),
+    "exploding gradients": Question(gradients.exploding, Remedies.of_exploding, ("not finite",)),
+    "not finite": Question(learning_rate.not_finite, Remedies.of_not_finite),
+    "learning rate too low": Question(learning_rate.too_low, Remedies.of_too_low, _NOTHING_LEARNED),
+    "label noise": Question(
+        labels.noise, Remedies.of_noise, ("overfitting", "one class predicted", "underfitting", "plateau")
+    ),
+    "one class predicted": Question(
+        labels.one_class, Remedies.of_one_class, ("label noise", "underfitting", "plateau")
+    ),
     "plateau": Question(learning_rate.plateau, Remedies.of_plateau, ("underfitting",)),
     "overfitting": Question(fit.overfitting, Remedies.of_overfitting),
-    "underfitting": Question(fit.underfitting, Remedies.of_underfitting),
+    "underfitting": Question(fit.underfitting, Remedies.of_underfitting, ("plateau",)),
     "loader-bound": Question(cost.loader_bound, Remedies.of_loader),
     "memory-bound": Question(cost.memory_bound, Remedies.of_memory),
 }
@@ -57,7 +63,7 @@ def diagnose(history: History, config: Mapping[str, Any], *, known: Collection[s
         config: the resolved config of the run, whose options remedies are made of.
         known: names of the verdicts so far.
     """
-    remedies, found = Remedies(config), []
+    remedies, found = Remedies(config, history), []
     explained = {name for verdict in known for name in QUESTIONS[verdict].explains}
     records: list[Step | Validation] = [*history.steps[-1:], *history.validations[-1:]]
     step = max((record.step for record in records), default=0)

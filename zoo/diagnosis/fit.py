@@ -2,12 +2,16 @@
 
 import math
 
-from zoo.diagnosis.recorded import PERSISTENCE, History, lasts
+from zoo.diagnosis.recorded import PERSISTENCE, History, Validation, fallen, lasts, stands_still
 
 RISEN = 1.1  # times the lowest validation loss
+NOTICEABLE = 0.03  # of the loss at the start, which a loss near zero must rise by, too
 GAP = 0.15  # of accuracies
-MASTERED = 0.9  # training accuracy from which a gap is overfitting
-POOR = 0.5  # share of the loss at the start
+MASTERED = 0.9  # training accuracy from which such a gap is overfitting
+BY_HEART = 0.99
+GAP_BY_HEART = 0.06  # of accuracies, where the training samples are known by heart
+POOR = 0.5  # of the loss at the start, by which that of a classifier must fall
+ANYTHING = 0.02  # by which any loss must fall: how low it can get is not known without classes
 STANDS_STILL = 0.02
 LEARNED_BATCH = 0.1  # share of the loss at the start, below which a batch is learned
 BATCH_STEPS = 50
@@ -22,33 +26,32 @@ def overfitting(history: History) -> str:
     best = min(known, key=lambda each: each.val_loss, default=seen[0])
     last, since = seen[-1], [each for each in known if each.step > best.step]
     better = last.train_loss < best.train_loss
-    if better and lasts(since, lambda each: each.val_loss > RISEN * best.val_loss):
+    limit = best.val_loss + max((RISEN - 1) * abs(best.val_loss), NOTICEABLE * abs(history.start))
+    if better and lasts(since, lambda each: each.val_loss > limit):
         losses = f"from {best.val_loss:.3g} to {last.val_loss:.3g} (limit {RISEN:g} times)"
         falls = f"while the training loss fell from {best.train_loss:.3g} to {last.train_loss:.3g}"
         return f"since epoch {best.epoch} the validation loss rose {losses}, {falls}"
-    if lasts(seen, lambda each: each.train_accuracy >= MASTERED and each.train_accuracy - each.val_accuracy > GAP):
-        first = next(each for each in seen if each.train_accuracy - each.val_accuracy > GAP)
-        accuracies = (
-            f"{last.train_accuracy:.1%} of the training samples are right, {last.val_accuracy:.1%} of validation"
-        )
-        gap = f"a gap of {last.train_accuracy - last.val_accuracy:.1%} (limit {GAP:.0%})"
-        return f"{accuracies}: {gap}, since epoch {first.epoch}"
+    for mastered, gap in ((MASTERED, GAP), (BY_HEART, GAP_BY_HEART)):
+        apart = [each.train_accuracy >= mastered and _gap(each) > gap for each in seen]
+        if len(apart) >= PERSISTENCE and all(apart[-PERSISTENCE:]):
+            right = (
+                f"{last.train_accuracy:.1%} of the training samples are right, {last.val_accuracy:.1%} of validation"
+            )
+            return f"{right}: a gap of {_gap(last):.1%} (limit {gap:.0%}), since epoch {seen[apart.index(True)].epoch}"
     return ""
 
 
 def underfitting(history: History) -> str:
     """A training loss that no longer falls, at a height at which little was learned, and no gap to validation."""
-    recent = history.validations[-PERSISTENCE - 1 :]
-    if len(recent) <= PERSISTENCE or not history.steps:
+    seen, start = history.validations, history.start
+    if history.lr_rises or not stands_still(seen, STANDS_STILL):
         return ""
-    start, losses = history.steps[0].loss, [each.train_loss for each in recent]
-    still = losses[0] - min(losses[1:]) < STANDS_STILL * losses[0]
-    gap = recent[-1].train_accuracy - recent[-1].val_accuracy
-    if not still or not losses[-1] > POOR * start or gap > GAP:
+    last, limit = seen[-1], POOR if history.facts.num_classes else ANYTHING
+    if not fallen(last.train_loss, start) < limit or _gap(last) > GAP:
         return ""
-    share = f"{losses[-1] / start:.0%} of {start:.3g} at the start (limit {POOR:.0%})"
+    share = f"{fallen(last.train_loss, start):.0%} below {start:.3g} at the start (limit {limit:.0%})"
     return (
-        f"the training loss stays at {losses[-1]:.3g}, {share}, and validation at {recent[-1].val_loss:.3g} is no worse"
+        f"the training loss stays at {last.train_loss:.3g}, {share}, and validation at {last.val_loss:.3g} is no worse"
     )
 
 
@@ -61,3 +64,7 @@ def unlearned_batch(history: History) -> str:
         return ""
     share = f"{min(recent) / start:.0%} of {start:.3g} at the start (limit {LEARNED_BATCH:.0%})"
     return f"after {history.steps[-1].step} steps on the same batches their loss is {min(recent):.3g}, {share}"
+
+
+def _gap(seen: Validation) -> float:
+    return seen.train_accuracy - seen.val_accuracy

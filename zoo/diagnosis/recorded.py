@@ -27,6 +27,8 @@ from statistics import median
 from typing import Any
 
 PERSISTENCE = 3  # records running, in which something holds before it is said
+STILL = 5  # validations running, in which a loss does not move before it is said
+LARGE_UPDATE = 0.05  # of the weights of half of the layers, in one step: see `learning_rate`
 MOST_STEPS = 200  # that are kept: beyond, every second of the older ones is dropped
 LATEST = 20  # steps that are kept as they are
 
@@ -153,6 +155,37 @@ class History:
         if len(self.steps) > MOST_STEPS:
             self.steps = [*self.steps[:-LATEST:2], *self.steps[-LATEST:]]
 
+    @property
+    def start(self) -> float:
+        """Loss of the first batch of the run; NaN where it was not looked at."""
+        return self.steps[0].loss if self.steps and not self.steps[0].step else math.nan
+
+    @property
+    def lr_rises(self) -> bool:
+        """Whether the schedule still warms up."""
+        return len(self.steps) > 1 and self.steps[-1].lr > self.steps[-2].lr
+
+    @property
+    def typical_updates(self) -> list[float]:
+        """Of each step, the update of the middle one of all layers: a single one may start at zero, or stand still."""
+        each = [[_figure(step, name, "update_ratio") for name in step.layers] for step in self.steps]
+        known = [[value for value in values if not math.isnan(value)] for values in each]
+        return [median(values) for values in known if values]
+
+    @property
+    def largest_update(self) -> float:
+        """The largest of these that lasted, in the middle of three records running; 0 where there are fewer."""
+        updates = self.typical_updates
+        return max((median(updates[at : at + 3]) for at in range(len(updates) - 2)), default=0.0)
+
+    def largest(self, figure: str) -> dict[str, float]:
+        """Returns the largest that a figure of each layer has been, by its name."""
+        found: dict[str, float] = {}
+        for step in self.steps:
+            values = {name: _figure(step, name, figure) for name in step.layers}
+            found |= {name: max(value, found.get(name, value)) for name, value in values.items() if value == value}
+        return found
+
     def recent(self, figure: str, *, records: int = PERSISTENCE) -> dict[str, list[float]]:
         """Returns a figure of each layer that has had it in all of the last records, by its name."""
         steps = self.steps[-records:]
@@ -179,6 +212,18 @@ class History:
         return cls(
             Facts(**plain["facts"]), steps, [Validation(**each) for each in plain["validations"]], plain["not_finite"]
         )
+
+
+def fallen(loss: float, start: float) -> float:
+    """Returns by how much a loss is below that of the start, as a share of its size; losses may be negative."""
+    return (start - loss) / max(abs(start), 1e-12)
+
+
+def stands_still(validations: Sequence[Validation], within: float) -> bool:
+    """Whether the training loss has stayed within a share of itself for STILL validations, a third of all so far."""
+    recent = validations[-max(STILL, len(validations) // 3) - 1 :]
+    losses = [seen.train_loss for seen in recent]
+    return len(losses) > STILL and max(losses) - min(losses) < within * max(map(abs, losses))
 
 
 def lasts(validations: Sequence[Validation], holds: Callable[[Validation], bool]) -> bool:

@@ -3,55 +3,75 @@
 from collections.abc import Mapping
 from typing import Any
 
+from zoo.diagnosis.overrides import Overrides, some
+from zoo.diagnosis.recorded import History, worst
 
-class Remedies:
-    """Overrides made of the options that a run has.
+_FAR_TOO_LARGE = 0.1  # of the weights in a step: healthy runs have a tenth of it
+_FAR_TOO_SMALL = 1e-3
+_SMALLEST_CROPPED = 8  # pixels of a side for one pixel of shift
+
+
+class Remedies(Overrides):
+    """What to type, by what is wrong.
 
     Args:
         config: the resolved config of the run, as plain values.
+        history: what was recorded of the run.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config = config
+    def __init__(self, config: Mapping[str, Any], history: History) -> None:
+        super().__init__(config)
+        self.history = history
 
     def of_vanishing(self) -> list[str]:
         """Norms, or an activation and weights that keep the scale of gradients."""
-        return _some(self._norm(), self._activation("tanh", "xavier"), self._activation("relu", "kaiming"))
+        return some(self._norm(), self._activation("tanh", "xavier"), self._activation("relu", "kaiming"))
 
     def of_exploding(self) -> list[str]:
         """Gradients that are cut, smaller steps, norms."""
-        return _some(self._clip(), self._scaled("optimizer.lr", 0.1), self._norm())
+        return some(self._clip(), self.scaled("optimizer.lr", 0.1), self._norm())
+
+    def of_not_finite(self) -> list[str]:
+        """Smaller steps, gradients that are cut."""
+        return some(self.scaled("optimizer.lr", 0.1), self._clip())
 
     def of_dead(self) -> list[str]:
         """An activation with a slope everywhere, smaller steps."""
-        return _some(self._activation("leaky_relu", "kaiming"), self._scaled("optimizer.lr", 0.1), self._norm())
+        return some(self._activation("leaky_relu", "kaiming"), self.scaled("optimizer.lr", 0.1), self._norm())
 
     def of_saturated(self) -> list[str]:
         """What keeps inputs of activations small, or an activation without an upper bound."""
-        return _some(self._norm(), self._activation("relu", "kaiming"), self._scaled("optimizer.lr", 0.1))
+        return some(self._norm(), self._activation("relu", "kaiming"), self.scaled("optimizer.lr", 0.1))
 
     def of_too_high(self) -> list[str]:
-        """Smaller steps."""
-        return _some(self._scaled("optimizer.lr", 0.01), self._scaled("optimizer.lr", 0.1), self._clip())
+        """Smaller steps, by so much as updates are too large."""
+        factors = (0.1, 0.01)
+        if self.history.largest_update > _FAR_TOO_LARGE or self.history.not_finite:
+            factors = (0.01, 0.1)
+        return some(*(self.scaled("optimizer.lr", factor) for factor in factors), self._clip())
 
     def of_too_low(self) -> list[str]:
-        """Larger steps."""
-        return _some(self._scaled("optimizer.lr", 100), self._scaled("optimizer.lr", 10))
+        """Larger steps, by so much as updates are too small."""
+        _, ratio = worst(self.history.largest("update_ratio") or {"": 0.0})
+        factors = (100, 10) if ratio < _FAR_TOO_SMALL else (10, 100)
+        return some(*(self.scaled("optimizer.lr", factor) for factor in factors))
 
     def of_plateau(self) -> list[str]:
         """A learning rate that falls."""
-        return ["scheduler=one_cycle", *_some(self._scaled("optimizer.lr", 0.3))]
+        return some("scheduler=one_cycle", self.scaled("optimizer.lr", 0.3))
 
     def of_wrong_start(self) -> list[str]:
         """Weights whose outputs are small."""
         other = self.get("model.init")
-        return _some("model.init=default" if other not in (None, "default") else self._norm())
+        return some("model.init=default" if other not in (None, "default") else self._norm())
 
     def of_overfitting(self) -> list[str]:
-        """Regularisers that are off or weak, and an end in time."""
-        return _some(
-            self._raised("model.dropout", 0.3, 0.5),
-            self._raised("task.criterion.label_smoothing", 0.1, 0.1),
+        """Samples that vary, regularisers that are off or weak, and an end in time."""
+        return some(
+            self._augmentation(),
+            self.raised("data.word_dropout", 0.1, 0.3),
+            self.raised("model.dropout", 0.3, 0.5),
+            self.raised("task.criterion.label_smoothing", 0.1, 0.1),
             self._decay(),
             "callbacks=[doctor,early_stopping]",
         )
@@ -60,18 +80,20 @@ class Remedies:
         """More of the model, less that holds it back, more time."""
         sizes = self.get("model.hidden_sizes")
         wider = f"model.hidden_sizes=[{','.join(str(2 * size) for size in sizes)}]" if sizes else None
-        widths = [self._scaled(f"model.{name}", 2) for name in ("width", "hidden_size", "embed_dim")]
-        dropout = "model.dropout=0" if (self._number("model.dropout") or 0) > 0 else None
-        return _some(wider, *widths, dropout, self._scaled("trainer.max_epochs", 2))
+        widths = [self.scaled(f"model.{name}", 2) for name in ("width", "hidden_size", "embed_dim")]
+        return some(wider, *widths, self._no_dropout(), self.scaled("trainer.max_epochs", 2))
 
     def of_one_class(self) -> list[str]:
-        """Classes that count alike, smaller steps."""
-        weights = "task.criterion.class_weights=balanced" if self._is_null("task.criterion.class_weights") else None
-        return _some(weights, self._scaled("optimizer.lr", 0.1))
+        """Classes that count alike, where they are not equally frequent; smaller steps."""
+        weights = "task.criterion.class_weights=balanced" if self.is_null("task.criterion.class_weights") else None
+        shares = self.history.validations[-1].true_shares if self.history.validations else ()
+        slower = self.scaled("optimizer.lr", 0.1)
+        is_balanced = bool(shares) and max(shares) < 2 / len(shares)
+        return some(slower, self._norm()) if is_balanced else some(weights, slower)
 
     def of_noise(self) -> list[str]:
         """A criterion that does not trust labels wholly."""
-        return _some(self._raised("task.criterion.label_smoothing", 0.1, 0.2))
+        return some(self.raised("task.criterion.label_smoothing", 0.1, 0.2))
 
     def of_loader(self) -> list[str]:
         """More workers that prepare batches."""
@@ -87,33 +109,15 @@ class Remedies:
 
     def of_unlearned_batch(self) -> list[str]:
         """Other steps, and nothing that holds the model back."""
-        dropout = "model.dropout=0" if (self._number("model.dropout") or 0) > 0 else None
-        return _some(dropout, self._scaled("optimizer.lr", 0.1), self._scaled("optimizer.lr", 10), self._norm())
+        steps = self.scaled("optimizer.lr", 0.1), self.scaled("optimizer.lr", 10)
+        return some(self._no_dropout(), *steps, self._norm())
 
     def of_leak(self) -> list[str]:
         """None: the data themselves are to be mended."""
         return []
 
-    def get(self, path: str) -> Any:
-        """Returns an option by its dotted name; None where there is none."""
-        value: Any = self.config
-        for part in path.split("."):
-            if not isinstance(value, Mapping):
-                return None
-            value = value.get(part)
-        return value
-
-    def _is_null(self, path: str) -> bool:
-        parent, _, name = path.rpartition(".")
-        section = self.get(parent)
-        return isinstance(section, Mapping) and name in section and section[name] is None
-
-    def _number(self, path: str) -> float | None:
-        value = self.get(path)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
     def _norm(self) -> str | None:
-        return "model.norm=batch" if self._is_null("model.norm") else None
+        return "model.norm=batch" if self.is_null("model.norm") else None
 
     def _activation(self, activation: str, init: str) -> str | None:
         known = self.get("model.activation"), self.get("model.init")
@@ -121,26 +125,23 @@ class Remedies:
             return None
         return f"model.activation={activation} model.init={init}"
 
+    def _augmentation(self) -> str | None:
+        """Shifts and turns of images that are shown as they are."""
+        sides, options = self.get("data.image_size"), self.get("data.augment")
+        side = min(sides) if isinstance(sides, list) and sides else sides
+        if not isinstance(side, int) or not isinstance(options, Mapping) or not self.has("data.augment.rotate"):
+            return None
+        if any(isinstance(value, bool | int | float) and value for value in options.values()):
+            return None
+        crop = max(1, side // _SMALLEST_CROPPED)
+        return f"data.augment.crop={crop} data.augment.rotate=10 data.augment.scale=0.1"
+
     def _clip(self) -> str | None:
-        return "trainer.gradient_clip_val=1" if self._is_null("trainer.gradient_clip_val") else None
+        return "trainer.gradient_clip_val=1" if self.is_null("trainer.gradient_clip_val") else None
 
     def _decay(self) -> str | None:
-        decay = self._number("optimizer.weight_decay")
+        decay = self.number("optimizer.weight_decay")
         return None if decay is None else f"optimizer.weight_decay={3 * decay or 0.01:.3g}"
 
-    def _raised(self, path: str, first: float, most: float) -> str | None:
-        value = self._number(path)
-        if value is None or value >= most:
-            return None
-        return f"{path}={min(most, max(first, 1.5 * value)):g}"
-
-    def _scaled(self, path: str, factor: float) -> str | None:
-        value = self._number(path)
-        if not value:
-            return None
-        scaled = float(f"{value * factor:.2g}")
-        return f"{path}={round(value * factor) if isinstance(value, int) and factor >= 1 else scaled:g}"
-
-
-def _some(*remedies: str | None) -> list[str]:
-    return list(dict.fromkeys(remedy for remedy in remedies if remedy is not None))
+    def _no_dropout(self) -> str | None:
+        return "model.dropout=0" if (self.number("model.dropout") or 0) > 0 else None
