@@ -1,4 +1,4 @@
-"""The two-convolution residual blocks that the ResNets share.
+"""Residual connections: around any module, and the two-convolution blocks that the ResNets share.
 
 Kaiming He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385 (basic block and shortcuts A
 and B); Kaiming He et al., "Identity Mappings in Deep Residual Networks", 2016, arXiv:1603.05027 (pre-activation
@@ -16,6 +16,23 @@ from zoo.layers.convolution import conv3x3
 from zoo.layers.drop_path import DropPath
 from zoo.layers.norm import make_norm
 from zoo.ranges import PositiveInt, Probability
+
+
+class Residual(nn.Module):
+    """Any module, and its input beside it: x + f(x).
+
+    Args:
+        branch: f, which keeps the shape.
+    """
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Float[Tensor, "B *rest"]) -> Float[Tensor, "B *rest"]:
+        """The sum."""
+        out: Tensor = x + self.branch(x)
+        return out
 
 
 class PaddingShortcut(nn.Module):

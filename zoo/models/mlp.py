@@ -1,7 +1,8 @@
 """Multilayer perceptron: linear layers with activations between them, on the numbers of a sample in one row.
 
 David E. Rumelhart, Geoffrey E. Hinton, Ronald J. Williams, "Learning representations by back-propagating errors",
-Nature 323, 1986. Norm and dropout are later additions; with twenty sigmoid layers it still shows vanishing gradients.
+Nature 323, 1986. Norm, dropout and residual connections (Kaiming He et al., 2015, arXiv:1512.03385) are later
+additions; with twenty sigmoid layers it still shows vanishing gradients.
 """
 
 import itertools
@@ -15,6 +16,7 @@ from zoo.layers.activation import make_activation
 from zoo.layers.image import height_and_width
 from zoo.layers.init import initialize
 from zoo.layers.norm import make_norm
+from zoo.layers.residual import Residual
 from zoo.ranges import PositiveInt, Probability
 
 
@@ -29,6 +31,7 @@ class MLP(nn.Module):
         activation: a name that `make_activation` knows.
         norm: a name that `make_norm` knows, between each hidden linear layer and its activation.
         dropout: probability of zeroing a value after each activation.
+        residual: whether each hidden layer that is as wide as its input adds what it computes to that.
         init: a scheme that `initialize` knows.
 
     Raises:
@@ -45,6 +48,7 @@ class MLP(nn.Module):
         activation: str = "relu",
         norm: str | None = None,
         dropout: Probability = 0.0,
+        residual: bool = False,
         init: str = "default",
     ) -> None:
         super().__init__()
@@ -61,7 +65,7 @@ class MLP(nn.Module):
             )
             if dropout:
                 layer.append(nn.Dropout(dropout))
-            self.hidden.append(layer)
+            self.hidden.append(Residual(layer) if residual and in_features == out_features else layer)
         self.head = nn.Linear(sizes[-1], num_classes)
         initialize(self, init, activation)
 
