@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from zoo.checkpoint import load_checkpoint
+from zoo.comparison.runs import read_run
 from zoo.config.entry import compose
 from zoo.errors import OptionError, RunError
-from zoo.run import evaluate, train
+from zoo.run import evaluate, fit, train
 
 ROOT = Path(__file__).parent.parent
 TINY = [
@@ -153,6 +154,14 @@ def test_train_returns_the_best_monitored_metric(tmp_path: Path) -> None:
     best = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
     kept = next(state for name, state in best["callbacks"].items() if name.startswith("BestCheckpoint"))
     assert score == pytest.approx(float(kept["best_model_score"]))
+
+
+def test_a_run_that_is_only_fitted_lies_open_with_its_curves(tmp_path: Path) -> None:
+    run = fit(compose([*TINY, f"output_dir={tmp_path / 'a'}"]))
+    assert run.task.global_step == run.trainer.global_step > 0
+    read = read_run(run.output_dir)
+    assert (read.values["status"], len(read.curves["val/accuracy"])) == ("completed", 2)
+    assert not (run.output_dir / "report").exists()
 
 
 def test_two_runs_started_at_once_do_not_share_a_directory(tmp_path: Path) -> None:

@@ -49,13 +49,37 @@ def train(cfg: DictConfig, *, started: float | None = None) -> float | None:
         release_run_directory()
 
 
+def fit(cfg: DictConfig) -> Run:
+    """Trains alone, for notebooks: nothing is tested or reported, and the run lies open to be looked into.
+
+    Args:
+        cfg: the config that `configs/train.yaml` composes.
+
+    Returns:
+        The run: `task.model` as the last step left it, and in `output_dir` what `zoo.comparison.runs.read_run` reads.
+    """
+    try:
+        run = build(cfg, started=time.perf_counter())
+        with _ending_in_words(run):
+            _fit(run)
+        _record_end(run, _status(run.trainer, _facts(run)))
+        return run
+    finally:
+        release_run_directory()
+
+
+def _fit(run: Run) -> None:
+    trainer = run.trainer
+    with signals.deferred(), limited_memory(trainer.strategy.root_device):
+        trainer.fit(run.task, datamodule=run.training_data, ckpt_path=run.resume_from, weights_only=True)
+
+
 def _train(run: Run) -> float | None:
     trainer = run.trainer
     for logger in trainer.loggers:
         logger.log_hyperparams(run.record.config)
     with _ending_in_words(run):
-        with signals.deferred(), limited_memory(trainer.strategy.root_device):
-            trainer.fit(run.task, datamodule=run.training_data, ckpt_path=run.resume_from, weights_only=True)
+        _fit(run)
         # Read now: the test that follows clears the metrics and moves the counters.
         fitted, facts, verdicts = _fitted(trainer), _facts(run), _verdicts(trainer)
         best = _best_checkpoint(trainer)
@@ -130,7 +154,7 @@ def _ending_in_words(run: Run) -> Iterator[None]:
 
 
 def _record_end(run: Run, status: str) -> None:
-    """Writes `metrics.json` of a run that ended early; over a full disk that does not matter any more."""
+    """Writes `metrics.json` of a run that is not tested; over a full disk that does not matter any more."""
     with suppress(OSError):
         run.record.write(run.trainer, _fitted(run.trainer), status=status, **_facts(run))
 
