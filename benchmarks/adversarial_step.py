@@ -8,14 +8,13 @@ nothing logged. The zoo's side is `zoo.build` with its default callbacks and log
     python benchmarks/adversarial_step.py [--only ring|tiny|dcgan|sngan] [--rounds 5]
 """
 
-import argparse
 import tempfile
 import time
 from typing import Any, NamedTuple
 
 import torch
 from hydra.utils import instantiate
-from interleaved import Timer, compare
+from interleaved import compare_chosen, seconds_a_step
 from torch.nn.functional import softplus
 
 from zoo.build import build
@@ -45,8 +44,8 @@ IMAGES = ["data=synthetic_images", "task=adversarial", "data.in_channels=1"]
 CASES = {
     "ring": Case(["data=ring"], (2,), 256, 400),
     "tiny": Case([*IMAGES, "data.image_size=8", "data.source.num_samples=14500"], (1, 8, 8), 64, 200),
-    "dcgan": Case([*IMAGES, "data.image_size=28", "data.source.num_samples=1200"], (1, 28, 28), 64, 12),
-    "sngan": Case([*IMAGES, "data.image_size=28", "data.source.num_samples=1200", "model=sngan"], (1, 28, 28), 64, 12),
+    "dcgan": Case([*IMAGES, "data.image_size=28", "data.source.num_samples=3600"], (1, 28, 28), 64, 48),
+    "sngan": Case([*IMAGES, "data.image_size=28", "data.source.num_samples=3600", "model=sngan"], (1, 28, 28), 64, 48),
 }
 
 
@@ -69,11 +68,7 @@ def zoo_seconds(name: str) -> float:
     """Seconds a step of the zoo."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as directory:
-        run = build(config(CASES[name], directory), started=time.perf_counter())
-        timer = Timer(time.process_time)
-        run.trainer.callbacks.insert(0, timer)  # type: ignore[attr-defined]  # before checkpoints are saved
-        run.trainer.fit(run.task, datamodule=run.data)
-    return timer.seconds / timer.steps
+        return seconds_a_step(config(CASES[name], directory), time.process_time)
 
 
 def bare_seconds(name: str) -> float:
@@ -110,15 +105,5 @@ def bare_seconds(name: str) -> float:
     return (time.process_time() - started) / (EPOCHS * case.batches)
 
 
-def main() -> None:
-    """Prints microseconds a step of both sides and their ratio for each case."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=CASES)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    names = [arguments.only] if arguments.only else CASES
-    compare(bare_seconds, zoo_seconds, dict.fromkeys(names, BAR), rounds=arguments.rounds)
-
-
 if __name__ == "__main__":
-    main()
+    compare_chosen(__doc__, bare_seconds, zoo_seconds, dict.fromkeys(CASES, BAR))

@@ -3,12 +3,16 @@
 A machine whose speed drifts slows both, and neither profits from how the other has set up its process.
 """
 
+import argparse
 import multiprocessing
 import statistics
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from lightning.pytorch import Callback
+
+from zoo.build import build
 
 Side = Callable[[str], float]  # the seconds of a step of the case of that name
 
@@ -28,6 +32,37 @@ class Timer(Callback):
         if trainer.current_epoch > 0:
             self.seconds += self.clock() - self.started
             self.steps += trainer.num_training_batches
+
+
+def seconds_a_step(cfg: Any, clock: Callable[[], float]) -> float:
+    """Returns what a step of a run takes that has all its callbacks and loggers.
+
+    Args:
+        cfg: the config of the run, of two epochs or more.
+        clock: what is measured.
+    """
+    run = build(cfg, started=time.perf_counter())
+    timer = Timer(clock)
+    run.trainer.callbacks.insert(0, timer)  # type: ignore[attr-defined]  # before checkpoints are saved
+    run.trainer.fit(run.task, datamodule=run.data)
+    return timer.seconds / timer.steps
+
+
+def compare_chosen(description: str | None, bare: Side, zoo: Side, bars: dict[str, float]) -> None:
+    """Compares the case that the command line names, or all.
+
+    Args:
+        description: what `--help` says.
+        bare: as in `compare`.
+        zoo: as in `compare`.
+        bars: as in `compare`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=bars)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    chosen = {arguments.only: bars[arguments.only]} if arguments.only else bars
+    compare(bare, zoo, chosen, rounds=arguments.rounds)
 
 
 def compare(bare: Side, zoo: Side, bars: dict[str, float], *, rounds: int) -> None:

@@ -10,7 +10,6 @@ are equal.
     python benchmarks/sequence_step.py [--only gpt|gpt-nanogpt|lstm] [--rounds 5]
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from interleaved import Timer, compare
+from interleaved import compare_chosen, seconds_a_step
 from omegaconf import open_dict
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zoo.build import build
 from zoo.config.construct import construct
 from zoo.config.entry import compose
 
@@ -120,11 +118,7 @@ def zoo_seconds(name: str) -> float:
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "text.txt").write_text(TEXT)
-        run = build(config(CASES[name], directory), started=time.perf_counter())
-        timer = Timer(time.perf_counter)
-        run.trainer.callbacks.insert(0, timer)  # type: ignore[attr-defined]  # before checkpoints are saved
-        run.trainer.fit(run.task, datamodule=run.data)
-    return timer.seconds / timer.steps
+        return seconds_a_step(config(CASES[name], directory), time.perf_counter)
 
 
 def bare_seconds(name: str) -> float:
@@ -155,15 +149,5 @@ def bare_seconds(name: str) -> float:
     return (time.perf_counter() - started) / (EPOCHS * STEPS)
 
 
-def main() -> None:
-    """Prints the ratio of each case."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=CASES)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    names = [arguments.only] if arguments.only else CASES
-    compare(bare_seconds, zoo_seconds, {name: CASES[name].bar for name in names}, rounds=arguments.rounds)
-
-
 if __name__ == "__main__":
-    main()
+    compare_chosen(__doc__, bare_seconds, zoo_seconds, {name: case.bar for name, case in CASES.items()})

@@ -9,7 +9,6 @@ end of its last batch, without validation and the saving of checkpoints, which c
     python benchmarks/training_step.py [--only mlp|mlp-sgd|lenet|resnet] [--rounds 5]
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,10 +17,9 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from interleaved import Timer, compare
+from interleaved import compare_chosen, seconds_a_step
 from torch import Tensor, nn
 
-from zoo.build import build
 from zoo.config.entry import compose
 
 
@@ -85,11 +83,7 @@ def zoo_seconds(name: str) -> float:
     case = CASES[name]
     torch.set_num_threads(case.threads)
     with tempfile.TemporaryDirectory() as directory:
-        run = build(config(case, directory), started=time.perf_counter())
-        timer = Timer(case.clock)
-        run.trainer.callbacks.insert(0, timer)  # type: ignore[attr-defined]  # before checkpoints are saved
-        run.trainer.fit(run.task, datamodule=run.data)
-    return timer.seconds / timer.steps
+        return seconds_a_step(config(case, directory), case.clock)
 
 
 def bare_seconds(name: str) -> float:
@@ -116,15 +110,5 @@ def bare_seconds(name: str) -> float:
     return (case.clock() - started) / (EPOCHS * case.batches)
 
 
-def main() -> None:
-    """Prints microseconds a step of both sides and their ratio for each case."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=CASES)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    names = [arguments.only] if arguments.only else CASES
-    compare(bare_seconds, zoo_seconds, {name: CASES[name].bar for name in names}, rounds=arguments.rounds)
-
-
 if __name__ == "__main__":
-    main()
+    compare_chosen(__doc__, bare_seconds, zoo_seconds, {name: case.bar for name, case in CASES.items()})
