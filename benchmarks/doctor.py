@@ -59,7 +59,7 @@ class Outcome(NamedTuple):
 QUIET = ["trainer=cpu", "callbacks=doctor", "logger.tensorboard=null", "callbacks.console=null", "explanations=false"]
 QUIET += ["callbacks.model_graph=null"]
 FAULTY = "allow=[faults]"
-DIGITS = ["data=digits", "trainer.max_epochs=10"]
+DIGITS = ["data=digits", "data.val_fraction=0.3", "trainer.max_epochs=10"]
 FEW = ["data=digits", "data.train_samples=50", "data.batch_size=25", "data.val_fraction=0.5"]
 FEW += ["data.eval_batch_size=256", "trainer.max_epochs=100", "trainer.check_val_every_n_epoch=5"]
 FEW += ["data.augment.crop=0", "data.augment.rotate=0", "data.augment.scale=0"]

@@ -8,6 +8,7 @@ from zoo.diagnosis.recorded import History, worst
 
 _FAR_TOO_LARGE = 0.1  # of the weights in a step: healthy runs have a tenth of it
 _FAR_TOO_SMALL = 1e-3
+_CUT_OFF = ("relu", "sigmoid", "tanh")  # activations that are flat somewhere
 _SMALLEST_CROPPED = 8  # pixels of a side for one pixel of shift
 
 
@@ -73,7 +74,7 @@ class Remedies(Overrides):
             self.raised("model.dropout", 0.3, 0.5),
             self.raised("task.criterion.label_smoothing", 0.1, 0.1),
             self._decay(),
-            "callbacks=[doctor,early_stopping]",
+            self._early_end(),
         )
 
     def of_underfitting(self) -> list[str]:
@@ -120,10 +121,11 @@ class Remedies(Overrides):
         return "model.norm=batch" if self.is_null("model.norm") else None
 
     def _activation(self, activation: str, init: str) -> str | None:
-        known = self.get("model.activation"), self.get("model.init")
-        if None in known or known[0] == activation:
+        if self.get("model.activation") not in _CUT_OFF or self.get("model.activation") == activation:
             return None
-        return f"model.activation={activation} model.init={init}"
+        # Of recurrent models, init is that of the weights between two steps, which an activation does not touch.
+        weights = self.has("model.init") and not self.has("model.forget_bias")
+        return f"model.activation={activation} model.init={init}" if weights else f"model.activation={activation}"
 
     def _augmentation(self) -> str | None:
         """Shifts and turns of images that are shown as they are."""
@@ -135,6 +137,12 @@ class Remedies(Overrides):
             return None
         crop = max(1, side // _SMALLEST_CROPPED)
         return f"data.augment.crop={crop} data.augment.rotate=10 data.augment.scale=0.1"
+
+    def _early_end(self) -> str | None:
+        """The callbacks that were chosen, and one that ends the run in time."""
+        chosen = self.get("callbacks") or {}
+        names = [name for name in ("doctor", "ema", "explanations") if chosen.get(name)]
+        return None if chosen.get("early_stopping") else f"callbacks=[{','.join([*names, 'early_stopping'])}]"
 
     def _clip(self) -> str | None:
         return "trainer.gradient_clip_val=1" if self.is_null("trainer.gradient_clip_val") else None
