@@ -25,8 +25,9 @@ class Remedies(Overrides):
         self.history = history
 
     def of_vanishing(self) -> list[str]:
-        """Norms, or an activation and weights that keep the scale of gradients."""
-        return some(self._norm(), self._activation("tanh", "xavier"), self._activation("relu", "kaiming"))
+        """Norms, shortcuts, or an activation and weights that keep the scale of gradients."""
+        other = self._activation("tanh", "xavier"), self._activation("relu", "kaiming")
+        return some(self._norm(), self.switched_on("model.residual"), *other)
 
     def of_exploding(self) -> list[str]:
         """Gradients that are cut, smaller steps, norms."""
