@@ -26,7 +26,7 @@ def too_high(history: History) -> str:
         return f"{harm or changed}, and then {history.not_finite}"
     if not harm or update <= LARGE_UPDATE:
         return ""
-    return f"at {max(step.lr for step in history.steps):g} {changed}, and {harm}"
+    return f"{_at(history)} {changed}, and {harm}"
 
 
 def too_low(history: History) -> str:
@@ -38,10 +38,8 @@ def too_low(history: History) -> str:
     loss, start = seen[-1].train_loss, history.start
     if ratio >= SMALL_UPDATE or not fallen(loss, start) < SLOW or not (history.facts.untrained or _falls_on(history)):
         return ""
-    update = f"no step has changed a layer by more than {ratio:.1e} of its weights, {name} (limit {SMALL_UPDATE:g})"
-    return (
-        f"at {max(step.lr for step in history.steps):g} {update}, and the training loss is {loss:.3g}, from {start:.3g}"
-    )
+    update = f"no step has changed a layer by more than {ratio:.1e} of its weights ({name}; limit {SMALL_UPDATE:g})"
+    return f"{_at(history)} {update}, and the training loss is {loss:.3g}, from {start:.3g} at the start"
 
 
 def plateau(history: History) -> str:
@@ -73,6 +71,10 @@ def wrong_start(history: History) -> str:
         return ""
     limits = f"limits {guessing / 2:.3g} and {guessing + max(1.0, guessing / 2):.3g}"
     return f"the first loss is {loss:.3g}; guessing {facts.num_classes} classes alike has {guessing:.3g} ({limits})"
+
+
+def _at(history: History) -> str:
+    return f"at a learning rate of {max(step.lr for step in history.steps):.2g}"
 
 
 def _harm(history: History) -> str:

@@ -94,7 +94,9 @@ class Remedies(Overrides):
         return some(slower, self._norm()) if is_balanced else some(weights, slower)
 
     def of_noise(self) -> list[str]:
-        """A criterion that does not trust labels wholly."""
+        """A criterion that does not trust labels wholly; none where they tell nothing."""
+        if not self.history.validations or not self.history.validations[-1].val_accuracy > 0.5:
+            return []
         return some(self.raised("task.criterion.label_smoothing", 0.1, 0.2))
 
     def of_loader(self) -> list[str]:
