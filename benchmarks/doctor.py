@@ -4,7 +4,7 @@ Faults are provoked through options and small data over many seeds: of each run 
 no other is. Healthy runs are shortened experiments of the zoo, in which nothing may be said. A remedy is the first one
 that the verdict of a run prints, typed after the options of that run: the best validation accuracy must rise.
 
-    python benchmarks/doctor.py faults [--only "dead ReLU"] [--seeds 10] [--first 0]
+    python benchmarks/doctor.py faults [--only "dead ReLU" "slow loader"] [--seeds 10] [--first 0]
     python benchmarks/doctor.py healthy
     python benchmarks/doctor.py remedies
 """
@@ -111,7 +111,8 @@ HEALTHY = {
     "fashion_mnist_lenet": ["experiment=fashion_mnist_lenet", "trainer.max_epochs=4"],
     "ring_gan": ["experiment=ring_gan", "trainer.max_epochs=2"],
 }
-REMEDIES = ["vanishing, sgd", "lr x 100, cnn", "lr / 100, cnn", "50 samples, cnn"]
+REMEDIES = ["vanishing, sgd", "lr x 100, cnn", "lr x 100, mlp", "lr / 100, cnn", "lr / 100, sgd"]
+REMEDIES += ["50 samples, cnn", "50 samples, mlp"]
 
 
 def watched(options: list[str], seed: int) -> Outcome:
@@ -139,9 +140,9 @@ def judged(cases: dict[str, Case], seeds: range) -> None:
             print(f"    seed {seed}: {' | '.join(said) or 'silent'}", flush=True)
 
 
-def remedied(seeds: range) -> None:
+def remedied(names: list[str], seeds: range) -> None:
     """Prints for each case in how many runs the first printed remedy of the first verdict raises the best accuracy."""
-    for name in REMEDIES:
+    for name in names:
         options, raised, typed = FAULTS[name].options, 0, set()
         for seed in seeds:
             before = watched(options, seed)
@@ -156,15 +157,15 @@ def main() -> None:
     """Prints a line for each case, and what was otherwise than it must be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["faults", "healthy", "remedies"])
-    parser.add_argument("--only", choices=[*FAULTS, *HEALTHY])
+    parser.add_argument("--only", nargs="+", choices=[*FAULTS, *HEALTHY])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     if arguments.what == "remedies":
-        return remedied(seeds)
+        return remedied([name for name in REMEDIES if name in (arguments.only or [name])], seeds)
     cases = FAULTS if arguments.what == "faults" else {name: Case(options, "") for name, options in HEALTHY.items()}
-    judged({name: case for name, case in cases.items() if arguments.only in (None, name)}, seeds)
+    judged({name: case for name, case in cases.items() if name in (arguments.only or [name])}, seeds)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from zoo.diagnosis.recorded import LARGE_UPDATE, PERSISTENCE, STILL, History, fa
 
 SMALL_UPDATE = 3e-3  # of any layer, in the largest step of the run
 LEARNED = 0.02  # of the loss at the start, by which it must fall before anything is learned
-THROWN = 1.5  # times the loss at the start
+THROWN = 1.5  # times the loss at the start, of two validations
+BLOWN = 3.0  # of a single one
 SLOW = 0.3  # of the loss at the start, by which it has fallen where steps do what they should
 STANDS_STILL = 0.01  # change of the training loss, as a share
 NEAR_END = 0.9  # of the loss at the start, by which it has fallen where standing still is the end
@@ -90,7 +91,8 @@ def _harm(history: History) -> str:
     if len(losses) == 2 and max(fallen(loss, start) for loss in losses) < LEARNED:
         return f"the training loss is {losses[-1]:.3g}, from {start:.3g} at the start"
     thrown = [each.val_loss for each in seen[-PERSISTENCE:] if each.val_loss > high]
-    if len(thrown) >= 2 and fallen(losses[-1], start) < NEAR_END:
+    blown = any(loss > start + (BLOWN - 1) * abs(start) for loss in thrown)
+    if (blown or len(thrown) >= 2) and fallen(losses[-1], start) < NEAR_END:
         return f"the validation loss was {max(thrown):.3g}, where the first training loss was {start:.3g}"
     return ""
 
