@@ -59,9 +59,9 @@ class Outcome(NamedTuple):
 QUIET = ["trainer=cpu", "callbacks=doctor", "logger.tensorboard=null", "callbacks.console=null", "explanations=false"]
 QUIET += ["callbacks.model_graph=null"]
 FAULTY = "allow=[faults]"
-DIGITS = ["data=digits", "data.val_fraction=0.3", "trainer.max_epochs=10"]
+DIGITS = ["data=digits", "trainer.max_epochs=10"]
 FEW = ["data=digits", "data.train_samples=50", "data.batch_size=25", "data.val_fraction=0.5"]
-FEW += ["data.eval_batch_size=256", "trainer.max_epochs=100", "trainer.check_val_every_n_epoch=5"]
+FEW += ["trainer.max_epochs=100", "trainer.check_val_every_n_epoch=5"]
 FEW += ["data.augment.crop=0", "data.augment.rotate=0", "data.augment.scale=0"]
 SGD = ["optimizer=sgd", "model=mlp"]
 TWENTY = f"model.hidden_sizes=[{','.join(['64'] * 20)}]"
@@ -143,7 +143,9 @@ def judged(cases: dict[str, Case], seeds: range) -> None:
 def remedied(names: list[str], seeds: range) -> None:
     """Prints for each case in how many runs the first printed remedy of the first verdict raises the best accuracy."""
     for name in names:
-        options, raised, typed = FAULTS[name].options, 0, set()
+        raised, typed = 0, set()
+        # With more validation samples than the default has, so that a gain of half a percent shows.
+        options = ["data.val_fraction=0.3", *FAULTS[name].options]
         for seed in seeds:
             before = watched(options, seed)
             after = watched([*options, *before.remedy], seed) if before.remedy else before
