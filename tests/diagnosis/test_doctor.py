@@ -183,9 +183,9 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"waiting": 0.6}, "loader-bound", "60% of the time of training is spent waiting for data, 10.0 ms a"),
     ({"memory": 0.95}, "memory-bound", "95% of the memory of the device was taken (limit 92%)"),
     (
-        {"facts": {"overfits_batches": True}, "steps": {"loss": [2.3] + [1.5] * 7}},
+        {"facts": {"overfits_batches": True}, "losses": (1.6, 1.5)},
         "unlearned batch",
-        "after 140 steps on the same batches their loss is 1.5, 65% of 2.3 at the start (limit 10%)",
+        "after 160 steps on the same batches their loss is 1.5, 65% of 2.3 at the start (limit 10%)",
     ),
 ]
 
@@ -249,7 +249,12 @@ def test_every_question_has_a_fault() -> None:
         },
         {"facts": {"duplicates": {"test": 4, "val": 0}, "sizes": {"test": 500, "val": 0}}},
         {"waiting": [0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.9]},
-        {"facts": {"overfits_batches": True}, "steps": {"loss": [2.3] + [0.01] * 7}},
+        {
+            "facts": {"overfits_batches": True},
+            "losses": (0.1, 0.01),
+            "val_accuracy": 0.1,
+            "predicted_shares": ONE_CLASS,
+        },
         dict.fromkeys(("train_loss", "val_loss", "train_accuracy", "val_accuracy", "waiting", "memory"), math.nan)
         | {"true_shares": (), "predicted_shares": (), "confident_mistakes": math.nan},
     ],

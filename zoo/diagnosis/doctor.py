@@ -28,7 +28,7 @@ class Question(NamedTuple):
 
 QUESTIONS: dict[str, Question] = {  # causes before their symptoms
     "leak": Question(data.leak, Remedies.of_leak),
-    "unlearned batch": Question(fit.unlearned_batch, Remedies.of_unlearned_batch),
+    "unlearned batch": Question(fit.unlearned_batch, Remedies.of_unlearned_batch, _NOTHING_LEARNED),
     "loss not at ln(K)": Question(learning_rate.wrong_start, Remedies.of_wrong_start),
     "learning rate too high": Question(
         learning_rate.too_high,

@@ -14,7 +14,7 @@ POOR = 0.5  # of the loss at the start, by which that of a classifier must fall
 ANYTHING = 0.02  # by which any loss must fall: how low it can get is not known without classes
 STANDS_STILL = 0.02
 LEARNED_BATCH = 0.1  # share of the loss at the start, below which a batch is learned
-BATCH_STEPS = 50
+BATCH_STEPS = 100
 
 
 def overfitting(history: History) -> str:
@@ -57,13 +57,14 @@ def underfitting(history: History) -> str:
 
 def unlearned_batch(history: History) -> str:
     """A few batches, seen again and again, that are not learned by heart: a defect of the model or of its recipe."""
-    if not history.facts.overfits_batches or not history.steps or history.steps[-1].step < BATCH_STEPS:
+    seen = history.validations
+    if not history.facts.overfits_batches or not seen or seen[-1].step < BATCH_STEPS or not seen[-1].losses:
         return ""
-    start, recent = history.steps[0].loss, [step.loss for step in history.steps[-PERSISTENCE:]]
-    if min(recent) <= LEARNED_BATCH * start:
+    start, loss = history.start, min(seen[-1].losses[-PERSISTENCE:])
+    if loss <= LEARNED_BATCH * start:
         return ""
-    share = f"{min(recent) / start:.0%} of {start:.3g} at the start (limit {LEARNED_BATCH:.0%})"
-    return f"after {history.steps[-1].step} steps on the same batches their loss is {min(recent):.3g}, {share}"
+    share = f"{loss / start:.0%} of {start:.3g} at the start (limit {LEARNED_BATCH:.0%})"
+    return f"after {seen[-1].step} steps on the same batches their loss is {loss:.3g}, {share}"
 
 
 def _gap(seen: Validation) -> float:

@@ -10,12 +10,13 @@ SOUND = 0.05  # gap of the accuracies, below which the surest mistakes are no ov
 CHANCE = 1.6  # times the accuracy of guessing
 NEAR = 0.08  # of what is between guessing and all
 ABOVE_CHANCE = 0.25  # likewise, of what was learned by heart
+LEAST_STEPS = 10  # of an epoch, from which on there are samples enough to learn from
 USUAL_UPDATE = 1e-3  # of the weights of half of the layers, in one step
 
 
 def one_class(history: History) -> str:
     """All samples taken for one class."""
-    if history.lr_rises or not lasts(history.validations, _names_one):
+    if history.facts.overfits_batches or history.lr_rises or not lasts(history.validations, _names_one):
         return ""
     last = history.validations[-1]
     number = _named(last)
@@ -26,7 +27,7 @@ def one_class(history: History) -> str:
 def noise(history: History) -> str:
     """Labels that have nothing to do with samples; or samples of which a sound model is sure that they are others."""
     facts, seen = history.facts, history.validations
-    if facts.num_classes < 2 or not seen:
+    if facts.num_classes < 2 or facts.overfits_batches or not seen:
         return ""
     last, guessing = seen[-1], 1 / facts.num_classes
     chance = min(CHANCE * guessing, guessing + NEAR * (1 - guessing))
@@ -36,7 +37,8 @@ def noise(history: History) -> str:
     def by_heart(each: Validation) -> bool:
         return each.train_accuracy > guessing + ABOVE_CHANCE * (1 - guessing) and each.val_accuracy < chance
 
-    if lasts(seen, by_heart):
+    # Of few samples, guessing at others is what overfitting looks like.
+    if lasts(seen, by_heart) and last.step >= LEAST_STEPS * last.epoch:
         return f"{right}, but {guessed}: labels have nothing to do with samples"
     if _at_chance(history, chance):
         reached = f"though steps change half of the layers by up to {history.largest_update:.1%}"

@@ -6,6 +6,7 @@ AdamW and Muon alike; a hundred times the learning rate changes it by 5 to 30 %,
 """
 
 import math
+from statistics import median
 
 from zoo.diagnosis.recorded import LARGE_UPDATE, PERSISTENCE, STILL, History, fallen, stands_still, worst
 
@@ -92,6 +93,9 @@ def _harm(history: History) -> str:
         return f"the training loss is {losses[-1]:.3g}, from {start:.3g} at the start"
     thrown = [each.val_loss for each in seen[-PERSISTENCE:] if each.val_loss > high]
     blown = any(loss > start + (BLOWN - 1) * abs(start) for loss in thrown)
+    recent = history.typical_updates[-PERSISTENCE:]  # overfitting throws the validation loss up, too
+    if not recent or median(recent) < LARGE_UPDATE / 2:
+        return ""
     if (blown or len(thrown) >= 2) and fallen(losses[-1], start) < NEAR_END:
         return f"the validation loss was {max(thrown):.3g}, where the first training loss was {start:.3g}"
     return ""
