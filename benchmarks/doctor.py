@@ -86,8 +86,11 @@ FAULTS = {
     ),
     "duplicates": Case([*DIGITS, FAULTY, "data.source._target_=faults.RepeatedDigits"], "leak"),
     "slow loader": Case([*DIGITS, FAULTY, "data._target_=faults.SlowImages", "trainer.max_epochs=6"], "loader-bound"),
-    "one class": Case([*LOPSIDED, "trainer.max_epochs=5"], "one class predicted"),
-    "one class, mlp": Case([*LOPSIDED, "model=mlp", "optimizer=sgd", "trainer.max_epochs=5"], "one class predicted"),
+    "one class": Case([*LOPSIDED, "model.width=8", "trainer.max_epochs=5"], "one class predicted"),
+    "one class, mlp": Case(
+        [*LOPSIDED, "model=mlp", "model.hidden_sizes=[32]", "optimizer=sgd", "trainer.max_epochs=5"],
+        "one class predicted",
+    ),
 }
 HEALTHY = {
     "digits_cnn": ["experiment=digits_cnn"],
