@@ -122,6 +122,11 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "by 20.0% or more",
     ),
     (
+        {"layers": updates(math.nan), **NO_CLASSES, "train_loss": 4.0, "val_loss": 4.0},
+        "learning rate too high",  # where updates are not known
+        "at a learning rate of 0.1 the training loss is 4, from 2.3 at the start",
+    ),
+    (
         {"not_finite": "the loss is not finite at step 160", "losses": (3.0, 9.0)},
         "learning rate too high",
         "the training loss is 9, from 2.3 at the start, and then the loss is not finite at step 160",

@@ -8,7 +8,7 @@ AdamW and Muon alike; a hundred times the learning rate changes it by 5 to 30 %,
 import math
 from statistics import median
 
-from zoo.diagnosis.recorded import LARGE_UPDATE, PERSISTENCE, STILL, History, fallen, stands_still, worst
+from zoo.diagnosis.recorded import LARGE_UPDATE, PERSISTENCE, STILL, History, fallen, lasts, stands_still, worst
 
 SMALL_UPDATE = 3e-3  # of any layer, in the largest step of the run
 LEARNED = 0.02  # of the loss at the start, by which it must fall before anything is learned
@@ -24,6 +24,8 @@ def too_high(history: History) -> str:
     update = history.largest_update
     changed = f"steps have changed half of the layers by {update:.1%} or more (limit {LARGE_UPDATE:.0%})"
     harm = _harm(history)
+    if not history.typical_updates and not history.not_finite:  # of no layer are updates known
+        return f"{_at(history)} {harm}" if harm and _stays_thrown(history) else ""
     if history.not_finite and (harm or update > LARGE_UPDATE):
         return f"{harm or changed}, and then {history.not_finite}"
     if not harm or update <= LARGE_UPDATE:
@@ -99,6 +101,12 @@ def _harm(history: History) -> str:
     if (blown or len(thrown) >= 2) and fallen(losses[-1], start) < NEAR_END:
         return f"the validation loss was {max(thrown):.3g}, where the first training loss was {start:.3g}"
     return ""
+
+
+def _stays_thrown(history: History) -> bool:
+    """Whether the training loss was far above the start in the last validations, which no other fault does."""
+    high = history.start + (THROWN - 1) * abs(history.start)
+    return lasts(history.validations, lambda seen: seen.train_loss > high)
 
 
 def _falls_on(history: History) -> bool:
