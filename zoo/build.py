@@ -79,12 +79,13 @@ class Run:
     resume_from: Path | None
 
 
-def build(cfg: DictConfig, *, started: float) -> Run:
+def build(cfg: DictConfig, *, started: float, overrides: Sequence[str] | None = None) -> Run:
     """Builds a run from a composed config; writes the config, with the facts found, into its directory.
 
     Args:
         cfg: the config that `configs/train.yaml` composes; facts of the data are written into it.
         started: `time.perf_counter()` at the start of the process.
+        overrides: the options that make this run, for who resumes it; None takes those that were typed.
 
     Raises:
         RunError: the config or the data are wrong.
@@ -104,7 +105,7 @@ def build(cfg: DictConfig, *, started: float) -> Run:
         _set_batch_size(cfg, data, choose_batch_size(task, data, trainer=build_trainer(cfg, [], loggers=[])))
     if cfg.compile:
         task.model.compile()
-    output_dir = _run_directory(cfg, saved.path if saved else None)  # now that nothing can be refused any more
+    output_dir = claim_directory(cfg, saved.path if saved else None)  # now that nothing can be refused any more
     config = public(cfg)
     record = RunRecord(output_dir, config=config, started=started)
     loggers = build_each(cfg.get("logger"), "logger", save_dir=cfg.output_dir)
@@ -116,7 +117,7 @@ def build(cfg: DictConfig, *, started: float) -> Run:
     trainer.precision_plugin.convert_module(task)
     drop_empty_hooks(trainer.callbacks, task)  # type: ignore[attr-defined]
     if trainer.is_global_zero:
-        _write_options(output_dir, config, logs_dir=cfg.paths.logs_dir)
+        _write_options(output_dir, config, typed_overrides() if overrides is None else overrides, cfg.paths.logs_dir)
     return Run(
         data, _training_data(task, data, trainer), task, trainer, record, output_dir, saved.path if saved else None
     )
@@ -185,8 +186,7 @@ def _training_data(task: ResumableModule, data: DataModule, trainer: Trainer) ->
     return FeatureData(data, compute) if features[0].nbytes * samples <= _MOST_FEATURES else data
 
 
-def _write_options(output_dir: Path, config: dict[str, Any], *, logs_dir: str) -> None:
-    overrides = _overrides()
+def _write_options(output_dir: Path, config: dict[str, Any], overrides: Sequence[str], logs_dir: str) -> None:
     try:
         OmegaConf.save(OmegaConf.create(config), output_dir / "config.yaml")
         note_job(logs_dir, output_dir, overrides)
@@ -196,8 +196,8 @@ def _write_options(output_dir: Path, config: dict[str, Any], *, logs_dir: str) -
         raise StorageError(str(output_dir), problem, "make room or choose another output_dir") from error
 
 
-def _overrides() -> list[str]:
-    """The options as typed: read through the config, `${oc.env:...}` in them would give its value."""
+def typed_overrides() -> list[str]:
+    """Returns the options as typed: read through the config, `${oc.env:...}` in them would give its value."""
     if not HydraConfig.initialized():
         return []
     typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
@@ -362,7 +362,13 @@ def _precision(accelerator: str) -> str:
     return "32-true"
 
 
-def _run_directory(cfg: DictConfig, resume_from: Path | None) -> Path:
+def claim_directory(cfg: DictConfig, resume_from: Path | None = None) -> Path:
+    """Makes the directory of a run, which stands in `cfg.output_dir` then, and claims it for this process.
+
+    Args:
+        cfg: the config that `configs/train.yaml` composes.
+        resume_from: the checkpoint to go on from.
+    """
     if resume_from is not None and not cfg.output_dir and resume_from.parent.name == "checkpoints":
         cfg.output_dir = str(resume_from.parent.parent)
     choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}

@@ -32,18 +32,19 @@ from zoo.tasks.generative import GenerativeTask
 from zoo.tasks.resumable import ResumableModule
 
 
-def train(cfg: DictConfig, *, started: float | None = None) -> float | None:
+def train(cfg: DictConfig, *, started: float | None = None, overrides: Sequence[str] | None = None) -> float | None:
     """Trains, tests the best checkpoint once, and writes and shows the results.
 
     Args:
         cfg: the config that `configs/train.yaml` composes.
         started: `time.perf_counter()` at the start of the process.
+        overrides: the options that make this run, for who resumes it; None takes those that were typed.
 
     Returns:
         The best value of the monitored metric, for sweeps; None where nothing was validated.
     """
     try:
-        run = build(cfg, started=time.perf_counter() if started is None else started)
+        run = build(cfg, started=time.perf_counter() if started is None else started, overrides=overrides)
         return _train(run)
     finally:
         release_run_directory()

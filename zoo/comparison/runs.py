@@ -12,9 +12,21 @@ from typing import Any
 import yaml
 
 FINISHED = ("completed", "stopped")
+SEEDS = "seeds.csv"  # beside the runs of several seeds, with a row for each
 COSTS = ("seconds_total", "samples_per_second", "num_parameters", "peak_memory_mb")
 # What says where and how a run was started, not what it is; and facts that follow the seed's split of the data.
-_PLACES = ("output_dir", "resume", "allow_changes", "debug", "check", "paths", "hydra", "logger", "explanations")
+_PLACES = (
+    "output_dir",
+    "resume",
+    "allow_changes",
+    "debug",
+    "check",
+    "paths",
+    "hydra",
+    "logger",
+    "explanations",
+    "seeds",
+)
 _LEAVES = ("seed", "dirpath", "mean", "std", "naive_error")
 _MISSING = object()
 
@@ -67,7 +79,8 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for path in paths:
-        own = (path / "config.yaml").exists() or (path / "metrics.json").exists()
+        several = (path / SEEDS).exists()  # which have metrics in common, too
+        own = not several and any((path / name).exists() for name in ("config.yaml", "metrics.json"))
         folders = [path] if own else [file.parent for file in sorted(path.rglob("config.yaml"))]
         for folder in folders:
             found.setdefault(folder.resolve(), folder)

@@ -60,18 +60,26 @@ def resume_command(directory: Path) -> str:
     return " ".join(shlex.quote(word) for word in words)
 
 
+def saved_overrides(directory: Path) -> list[str] | None:
+    """Returns the options that a run was started with; None where its directory does not say.
+
+    Args:
+        directory: of the run.
+    """
+    try:
+        saved = yaml.safe_load((directory / NAME).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    return [override for override in saved if isinstance(override, str)] if isinstance(saved, list) else []
+
+
 def _saved(overrides: Sequence[str]) -> list[str]:
     values = [value for key, value in map(option_of, overrides) if key == "resume"]
     if not values or values[-1] in ("", "auto", "null"):
         return []
     path = Path(values[-1]).expanduser()
-    for directory in (path, path.parent, path.parent.parent):
-        try:
-            saved = yaml.safe_load((directory / NAME).read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
-            continue
-        return [override for override in saved if isinstance(override, str)] if isinstance(saved, list) else []
-    return []
+    found = map(saved_overrides, (path, path.parent, path.parent.parent))
+    return next((saved for saved in found if saved is not None), [])
 
 
 def _key(override: str) -> str:
