@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-SLOW = ("02_vanishing_gradients", "03_overfitting", "05_recurrence")  # above five seconds of computing
+SLOW = (  # above five seconds of computing
+    "02_vanishing_gradients",
+    "03_overfitting",
+    "05_recurrence",
+    "06_attention",
+    "07_transfer_learning",
+    "08_gans",
+    "10_your_own_model",
+)
 notebooks = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 marked = [pytest.param(path, marks=[pytest.mark.slow] if path.stem in SLOW else []) for path in NOTEBOOKS]
 
