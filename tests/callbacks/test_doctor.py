@@ -40,7 +40,10 @@ def test_vanishing_is_said_once_with_what_remedies_it_and_a_picture(
     assert said.count("doctor: vanishing gradients (epoch 1, ") == 1 and "try model.norm=batch or" in said
     events = EventAccumulator(str(tmp_path / "tensorboard" / "train")).Reload()
     assert "diagnosis/text_summary" in events.Tags()["tensors"]
-    assert "doctor/gradient_flow" in events.Tags()["images"]
+    pictures = {"doctor/gradient_flow", "doctor/activations", "doctor/effective_rank"}
+    assert pictures <= set(events.Tags()["images"])
+    assert {"doctor/gradient_norm", "generalisation/loss_gap"} <= set(events.Tags()["scalars"])
+    assert {"weights/hidden.0.0", "gradients/head"} <= set(events.Tags()["histograms"])
     seen = last(tmp_path)["callbacks"]["Doctor"]["history"]
     assert [step["step"] for step in seen["steps"][:2]] == [0, 1] and seen["facts"]["num_classes"] == 10
     assert seen["steps"][0]["loss"] == pytest.approx(math.log(10), rel=0.2)
@@ -57,6 +60,8 @@ def test_it_changes_no_weight_and_a_run_that_is_resumed_has_the_same_figures(tmp
         assert torch.equal(weights, whole["state_dict"][name]) and torch.equal(weights, parts["state_dict"][name])
     one, two = (each["callbacks"]["Doctor"] for each in (whole, parts))
     assert str(one["history"]["steps"]) == str(two["history"]["steps"])
+    figures = [each["history"]["layers"]["values"] for each in (one, two)]
+    torch.testing.assert_close(*figures, rtol=0, atol=0, equal_nan=True)
     assert one["verdicts"] == two["verdicts"] and one["verdicts"]
 
 
@@ -67,7 +72,7 @@ def test_figures_are_those_of_the_definition_and_no_hook_stays() -> None:
         model[2].bias.copy_(torch.tensor([100.0, 0.0]))
     watching = LayerFigures(model)
     model(torch.randn(8, 3, generator=torch.Generator().manual_seed(0))).sum().backward()
-    watching.gradients()
+    watching.gradients(torch.optim.SGD(model.parameters()))
     with torch.no_grad():
         model[0].weight.mul_(1.01)
     seen = watching.finish()

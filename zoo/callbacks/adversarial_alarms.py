@@ -9,8 +9,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from zoo.callbacks.run_record import RunRecord
-from zoo.callbacks.tensorboard import TensorBoard
+from zoo.callbacks.run_record import config_of
+from zoo.callbacks.verdict_text import log_verdict, plain_verdict
 from zoo.diagnosis.adversarial import Observation, diagnose
 from zoo.diagnosis.verdict import Verdict
 from zoo.errors import TrainingStopped
@@ -50,7 +50,7 @@ class AdversarialAlarms(Callback):
         self.history.append(_observation(trainer, pl_module, trained))
         self.verdicts = self.verdicts or []
         known = {verdict.name for verdict in self.verdicts}
-        for verdict in diagnose(self.history, _config(trainer), warm_up=self.warm_up):
+        for verdict in diagnose(self.history, config_of(trainer), warm_up=self.warm_up):
             if verdict.name not in known:
                 self._sound(trainer, verdict)
                 # A bar may stand in the line.
@@ -66,17 +66,11 @@ class AdversarialAlarms(Callback):
 
     def _sound(self, trainer: Trainer, verdict: Verdict) -> None:
         self.verdicts = [*(self.verdicts or ()), verdict]
-        remedies = "\n".join(f"- `{remedy}`" for remedy in verdict.remedies)
-        text = (
-            f"**{verdict.name}** (epoch {verdict.epoch}, step {verdict.step:,}): {verdict.finding}. Try:\n\n{remedies}"
-        )
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.log_text("diagnosis", text, verdict.step)
+        log_verdict(trainer, verdict)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what was seen and said so far, as plain values."""
-        said = None if self.verdicts is None else [_plain(verdict) for verdict in self.verdicts]
+        said = None if self.verdicts is None else [plain_verdict(verdict) for verdict in self.verdicts]
         return {"history": [dataclasses.asdict(seen) for seen in self.history], "verdicts": said}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -90,10 +84,6 @@ def _is_watched(trainer: Trainer, task: LightningModule) -> bool:
     return trainer.is_global_zero and isinstance(getattr(task, "model", None), GAN)
 
 
-def _plain(verdict: Verdict) -> dict[str, Any]:
-    return {**vars(verdict), "remedies": list(verdict.remedies)}
-
-
 def _observation(trainer: Trainer, task: Any, trained: Mapping[str, float]) -> Observation:
     logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
     distance = logged.get(task.monitor, math.nan)
@@ -104,8 +94,3 @@ def _observation(trainer: Trainer, task: Any, trained: Mapping[str, float]) -> O
         **{name: logged.get(key, math.nan) for name, key in _OF_VALIDATION.items()},
         **{name: trained.get(key, math.nan) for name, key in _OF_TRAINING.items()},
     )
-
-
-def _config(trainer: Trainer) -> Mapping[str, Any]:
-    records = [callback.config for callback in trainer.callbacks if isinstance(callback, RunRecord)]  # type: ignore[attr-defined]
-    return records[0] if records else {}

@@ -1,24 +1,45 @@
-"""Figures of the layers of a model in one step of training, taken by hooks that are on it for that step alone."""
+"""Figures of the layers of a model in one step of training, taken by hooks that are on it for that step alone.
+
+Of weights, those that move: those of layers that are frozen are left out, and a layer with adapters is told by these.
+"""
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+from zoo.callbacks.attention_figures import AttentionFigures
 from zoo.diagnosis.recorded import Layer
+from zoo.layers.recurrent import RecurrentEncoder
+from zoo.layers.transformer_block import TransformerBlock
 
-WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)  # embeddings get gradients in few rows alone
+EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)  # get gradients in few rows alone
 BOUNDS: dict[type[nn.Module], tuple[float, float]] = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}
 CAN_DIE = (nn.ReLU, nn.ReLU6)
 ACTIVATIONS: tuple[type[nn.Module], ...] = (*BOUNDS, *CAN_DIE, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.ELU)
+BLOCKS = (nn.RNNBase, nn.TransformerEncoderLayer, RecurrentEncoder, TransformerBlock)
+WATCHED: tuple[type[nn.Module], ...] = (*ACTIVATIONS, *BLOCKS)
+_PARAMETRIZED = ".parametrizations."
 _NEAR = 0.02
+_MOST_COMPARED = 2**18  # weights of a matrix, in its first rows, that are copied to see how far a step moves them
+
+
+class Weights(NamedTuple):
+    """A matrix, or a filter, and the layer it is of."""
+
+    layer: str
+    kind: str
+    parameter: nn.Parameter
 
 
 class LayerFigures:
-    """Watches one step of a model: `start` before its forward pass, then `gradients`, the update, and `finish`.
+    """Watches one step of a model: made before its forward pass, then `gradients`, the update, and `finish`.
 
     Figures stay on the device until `finish` reads all of them at once. Activations that are called as functions, not
     as modules, are not seen, nor those of a model that torch.compile has compiled.
@@ -28,80 +49,153 @@ class LayerFigures:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._figures: dict[str, dict[str, Tensor]] = {}
-        self._before: dict[str, list[Tensor]] = {}
-        self._hooks: list[RemovableHandle] = []
-        self._weighted = {name: module for name, module in model.named_modules() if isinstance(module, WEIGHTED)}
+        self._seen: dict[str, dict[str, Tensor]] = {}
+        self._moved: list[tuple[Weights, Tensor, Tensor]] = []  # with a copy of some of them, and their gradients' norm
+        self._weights = list(weights_of(model))
         self._kinds = {name: type(module).__name__ for name, module in model.named_modules()}
+        self._hooks: list[RemovableHandle] = []
+        self._attention: AttentionFigures | None = None
         if getattr(model, "_compiled_call_impl", None) is None:
+            self._attention = AttentionFigures(model)
             for name, module in model.named_modules():
-                if isinstance(module, ACTIVATIONS):
+                if isinstance(module, WATCHED):
                     self._hooks.append(module.register_forward_hook(self._look(name)))
 
-    def gradients(self) -> None:
-        """Looks at the gradients, before they are clipped, and keeps the weights that the step will change."""
-        for name, module in self._weighted.items():
-            weights = list(_weights(module))
-            found = [weight.grad for weight in weights if weight.grad is not None]
-            if found and len(found) == len(weights):
-                norm = _norm(found)
-                size = math.sqrt(sum(gradient.numel() for gradient in found))
-                self._figures.setdefault(name, {}).update(gradient_norm=norm, gradient_rms=norm / size)
-                self._before[name] = [weight.detach().clone() for weight in weights]
+    @torch.no_grad()
+    def gradients(self, optimizer: Optimizer, *, scale: float = 1.0) -> None:
+        """Looks at the gradients of an optimizer's step, before they are clipped, and at the weights it will change.
+
+        Args:
+            optimizer: whose step is about to be taken.
+            scale: what a loss scaler has multiplied them by, and has not divided them by yet.
+        """
+        own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        found = [each for each in self._weights if id(each.parameter) in own and is_dense(each.parameter.grad)]
+        norms = _norms([each.parameter.grad for each in found if each.parameter.grad is not None])
+        for each, norm in zip(found, norms, strict=True):
+            self._moved.append((each, first_rows(each.parameter).clone(), norm / scale))
 
     @torch.no_grad()
     def finish(self) -> dict[str, Layer]:
         """Takes the hooks off and returns the figures by the layers' names, in the order of the model."""
         self.remove()
-        for name, before in self._before.items():
-            moved = _norm([now - then for now, then in zip(_weights(self._weighted[name]), before, strict=True)])
-            self._figures[name]["update_ratio"] = moved / _norm(before).clamp_min(1e-12)
-        names = [(name, figure) for name, figures in self._figures.items() for figure in figures]
-        if not names:
+        if self._attention is not None:
+            for name, entropy in self._attention.entropies.items():
+                self._seen.setdefault(name, {})["entropy"] = entropy
+        before = [copy for _, copy, _ in self._moved]
+        now = [first_rows(each.parameter) for each, _, _ in self._moved]
+        changes = torch._foreach_sub(now, before) if now else []
+        of_weights = [norm for _, _, norm in self._moved] + _norms(before) + _norms(list(changes))
+        of_outputs = [value for figures in self._seen.values() for value in figures.values()]
+        if not of_weights and not of_outputs:
             return {}
-        values = torch.stack([self._figures[name][figure].float() for name, figure in names]).tolist()
-        read: dict[str, dict[str, float]] = {}
-        for (name, figure), value in zip(names, values, strict=True):
-            read.setdefault(name, {})[figure] = value
-        return {name: Layer(kind, **read[name]) for name, kind in self._kinds.items() if name in read}
+        values = torch.stack([value.float() for value in (*of_weights, *of_outputs)]).tolist()
+        read = self._of_weights(np.array(values[: len(of_weights)]).reshape(3, -1))
+        rest = iter(values[len(of_weights) :])
+        for name, figures in self._seen.items():
+            read.setdefault(name, {}).update({figure: next(rest) for figure in figures})
+        return {name: _layer(kind, read[name]) for name, kind in self._kinds.items() if name in read}
 
     def remove(self) -> None:
         """Takes the hooks off."""
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
+        if self._attention is not None:
+            self._attention.remove()
+
+    def samples(self, names: set[str], *, limit: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Returns some of the weights and of their gradients of some layers, as histograms need them.
+
+        Args:
+            names: of layers.
+            limit: most values of a layer.
+        """
+        found = [each for each, _, _ in self._moved if each.layer in names]
+        weights = {each.layer: first_rows(each.parameter, limit=limit).float().cpu() for each in found}
+        gradients = {
+            each.layer: first_rows(each.parameter.grad, limit=limit).float().cpu()
+            for each in found
+            if each.parameter.grad is not None
+        }
+        return weights, gradients
+
+    @property
+    def moving(self) -> list[str]:
+        """The layers whose weights have gradients, in the order of the model."""
+        return list(dict.fromkeys(each.layer for each, _, _ in self._moved))
+
+    def _of_weights(self, norms: np.ndarray) -> dict[str, dict[str, float]]:
+        """Returns the figures of layers whose weights move, of norms of gradients, weights and updates (3, N)."""
+        squares: dict[str, np.ndarray] = {}
+        sizes: dict[str, int] = {}
+        for (each, _, _), square in zip(self._moved, np.square(norms).T, strict=True):
+            squares[each.layer] = squares.get(each.layer, 0) + square
+            sizes[each.layer] = sizes.get(each.layer, 0) + each.parameter.numel()
+        read = {}
+        for name, (gradient, weights, update) in squares.items():
+            rms = math.sqrt(gradient / sizes[name])
+            ratio = math.sqrt(update) / max(math.sqrt(weights), 1e-12)
+            read[name] = {"gradient_norm": math.sqrt(gradient), "gradient_rms": rms, "update_ratio": ratio}
+        return read
 
     def _look(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         @torch.no_grad()
         def look(module: nn.Module, inputs: Any, output: Any) -> None:
-            if module.training and isinstance(output, Tensor) and output.ndim >= 2:
-                self._figures[name] = _of_outputs(module, output.detach())  # of the last call, if it is called often
+            values = output[0] if isinstance(output, tuple) and not isinstance(output, PackedSequence) else output
+            values = values.data if isinstance(values, PackedSequence) else values
+            if module.training and isinstance(values, Tensor) and values.ndim >= 2 and values.numel():
+                self._seen[name] = _of_outputs(module, values.detach())  # of the last call, if it is called often
 
         return look
 
 
+def weights_of(model: nn.Module) -> Iterator[Weights]:
+    """Yields matrices and filters that can be trained, in the order of the model, without embeddings."""
+    kinds = {name: type(module).__name__ for name, module in model.named_modules()}
+    for name, module in model.named_modules():
+        if isinstance(module, EMBEDDINGS):
+            continue
+        layer = name.partition(_PARAMETRIZED)[0]
+        for own, parameter in module.named_parameters(recurse=False):
+            is_weight = "weight" in own or _PARAMETRIZED in name
+            if is_weight and parameter.ndim >= 2 and parameter.requires_grad:
+                yield Weights(layer, kinds[layer], parameter)
+
+
+def first_rows(weight: Tensor, *, limit: int = _MOST_COMPARED) -> Tensor:
+    """Returns the first rows of a matrix or filter, of no more values in all than `limit`, but at least one."""
+    return weight.detach()[: max(1, limit // max(1, weight[0].numel()))]
+
+
+def is_dense(gradient: Tensor | None) -> bool:
+    """Whether there is a gradient, and a value of it for each weight."""
+    return gradient is not None and gradient.layout == torch.strided
+
+
+def _norms(tensors: list[Tensor]) -> list[Tensor]:
+    if not tensors:
+        return []
+    return list(torch._foreach_norm([each if each.dtype.itemsize >= 4 else each.float() for each in tensors]))
+
+
 def _of_outputs(module: nn.Module, outputs: Tensor) -> dict[str, Tensor]:
-    """Returns the figures of what an activation gave, (B, C, H, W), (B, T, C) or (B, C)."""
-    values = outputs.float()
-    figures = {"mean": values.mean(), "std": values.std(correction=0)}
+    """Returns the figures of what a layer gave, (B, C, H, W), (B, T, C) or (B, C)."""
+    values = outputs if outputs.dtype.itemsize >= 4 else outputs.float()
+    variance, mean = torch.var_mean(values, correction=0)
+    figures = {"mean": mean, "std": variance.sqrt()}
     for kind, (lower, upper) in BOUNDS.items():
         if isinstance(module, kind):
-            near = _NEAR * (upper - lower) / 2
-            figures["saturated"] = ((values < lower + near) | (values > upper - near)).float().mean()
+            distance = (values - (lower + upper) / 2).abs()
+            figures["saturated"] = (distance > (1 - _NEAR) * (upper - lower) / 2).float().mean()
     if isinstance(module, CAN_DIE):
-        units = values.transpose(0, 1) if values.ndim > 3 else values.movedim(-1, 0)  # channels stand last elsewhere
-        figures["dead"] = (units.flatten(1) <= 0).all(1).float().mean()
+        channels = 1 if values.ndim > 3 else values.ndim - 1  # they stand last elsewhere
+        largest = values.amax([dim for dim in range(values.ndim) if dim != channels])
+        figures["dead"] = (largest <= 0).float().mean()
     return figures
 
 
-def _weights(module: nn.Module) -> Iterator[nn.Parameter]:
-    for name, parameter in module.named_parameters(recurse=False):
-        if name.startswith("weight") and parameter.requires_grad:
-            yield parameter
-
-
-def _norm(tensors: list[Tensor]) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(
-        torch.stack([torch.linalg.vector_norm(tensor.float()) for tensor in tensors])
-    )
-    return norm
+def _layer(kind: str, figures: Mapping[str, float]) -> Layer:
+    """Returns figures as they come back out of a checkpoint: in float32, and NaN where they are not finite."""
+    finite = {name: value if math.isfinite(value) else math.nan for name, value in figures.items()}
+    return Layer(kind, **{name: float(np.float32(value)) for name, value in finite.items()})

@@ -28,7 +28,7 @@ class LossCourse:
         self._pending.append(loss.detach())
         if len(self._pending) < self._length:
             return
-        self._means.append(torch.stack(self._pending).mean())
+        self._means.append(torch.stack(self._pending).mean() if self._length > 1 else self._pending[0])
         self._pending = []
         if len(self._means) == 2 * self.parts:
             self._means = [(one + other) / 2 for one, other in zip(self._means[::2], self._means[1::2], strict=True)]

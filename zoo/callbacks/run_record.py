@@ -168,6 +168,12 @@ class RunRecord(Callback):
         return values
 
 
+def config_of(trainer: Trainer) -> Mapping[str, Any]:
+    """Returns the resolved config of the run; empty where none is recorded."""
+    records = [callback for callback in trainer.callbacks if isinstance(callback, RunRecord)]  # type: ignore[attr-defined]
+    return records[0].config if records else {}
+
+
 def _batches(trainer: Trainer) -> int:
     """Batches of this epoch that were trained on."""
     return trainer.fit_loop.epoch_loop.batch_progress.current.completed

@@ -129,6 +129,12 @@ class TensorBoard(Logger):
         self.writer(run, step).add_audio(tag, sound.clip(-1, 1)[None], step, sample_rate)
 
     @rank_zero_only
+    def log_histogram(self, name: str, values: np.ndarray, step: int) -> None:
+        """Shows how values are spread under `stage/name`, at a step."""
+        run, tag = split_stage(name)
+        self.writer(run, step).add_histogram(tag, values, step)
+
+    @rank_zero_only
     def log_text(self, name: str, text: str, step: int) -> None:
         """Shows a text in Markdown under `stage/name`, at a step."""
         run, tag = split_stage(name)

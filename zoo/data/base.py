@@ -1,7 +1,7 @@
 """The interface that every data module of the zoo keeps."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import length_hint
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -10,6 +10,7 @@ import lightning
 from torch import Tensor
 
 from zoo.batch import Batch
+from zoo.data.duplicates import duplicates
 from zoo.errors import OptionError, TrainingStopped
 
 Split = Literal["train", "val", "test"]
@@ -210,6 +211,11 @@ class DataModule(lightning.LightningDataModule):
         """Returns the batches of each split to look at."""
         loaders: dict[Split, Iterable[Batch]] = {"train": self.train_dataloader(), "val": self.val_dataloader()}
         return loaders | ({"test": self.test_dataloader()} if self.has_test else {})
+
+    def duplicates(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Returns how many samples of each other split the training split has, too, and the sizes of these splits."""
+        loaders: Mapping[str, Iterable[Batch]] = self.scan_loaders()  # type: ignore[assignment]
+        return duplicates(loaders)
 
     def bad_labels(self, split: Split, batch: Batch) -> Iterator[BadSample]:
         """Yields the samples of a batch whose label is none of a class; of targets that are no classes, none."""

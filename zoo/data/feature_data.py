@@ -57,6 +57,10 @@ class FeatureData(DataModule):
         """Returns that of the data, which the whole model needs."""
         return self.data.preprocessing()
 
+    def duplicates(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Returns those of the data."""
+        return self.data.duplicates()
+
     def sample_name(self, split: Split, index: int) -> str:
         """Returns the name of a sample in the data."""
         return self.data.sample_name(split, index)
