@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ marked = [pytest.param(path, marks=[pytest.mark.slow] if path.stem in SLOW else 
 
 
 @pytest.mark.parametrize("notebook", marked, ids=lambda path: path.stem)
-def test_a_notebook_runs(notebook: Path) -> None:
+def test_a_notebook_runs(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     from matplotlib import pyplot
 
     names: dict[str, object] = {"__name__": "__main__"}
