@@ -107,9 +107,18 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "at a learning rate of 0.1 steps have changed half of the layers by 20.0% or more (limit 5%), and",
     ),
     (
-        {"layers": updates(0.2), "train_loss": 1.5, "val_loss": 40.0},  # batch norm holds the training loss down
+        {
+            "layers": updates(0.2),
+            "train_loss": [2.0 - 0.1 * number for number in range(8)],
+            "val_loss": 40.0,
+        },  # batch norm holds the training loss down
         "learning rate too high",
         "and the validation loss was 40, where the first training loss was 2.3",
+    ),
+    (
+        {"layers": updates(0.2), "train_loss": 1.8, "val_loss": 1.8, **NO_CLASSES, "facts": {"num_classes": 0}},
+        "learning rate too high",  # as language models have it, which still learn how often each token is
+        "and the training loss stays at 1.8, from 2.3 at the start",
     ),
     (
         {"layers": updates(0.2), "losses": (1.0, 5.0)},

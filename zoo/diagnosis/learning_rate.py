@@ -8,12 +8,24 @@ AdamW and Muon alike; a hundred times the learning rate changes it by 5 to 30 %,
 import math
 from statistics import median
 
-from zoo.diagnosis.recorded import LARGE_UPDATE, PERSISTENCE, STILL, History, fallen, lasts, stands_still, worst
+from zoo.diagnosis.recorded import (
+    FAR_TOO_LARGE,
+    LARGE_UPDATE,
+    PERSISTENCE,
+    STILL,
+    History,
+    fallen,
+    lasts,
+    stands_still,
+    worst,
+)
 
 SMALL_UPDATE = 3e-3  # of any layer, in the largest step of the run
 LEARNED = 0.02  # of the loss at the start, by which it must fall before anything is learned
 THROWN = 1.5  # times the loss at the start, of two validations
 BLOWN = 3.0  # of a single one
+BOUNCES = 0.02  # change of the training loss, as a share, that updates far too large leave it
+HALF = 0.5
 SLOW = 0.3  # of the loss at the start, by which it has fallen where steps do what they should
 STANDS_STILL = 0.01  # change of the training loss, as a share
 NEAR_END = 0.9  # of the loss at the start, by which it has fallen where standing still is the end
@@ -93,10 +105,14 @@ def _harm(history: History) -> str:
     losses = [each.train_loss for each in seen[-2:]]
     if len(losses) == 2 and max(fallen(loss, start) for loss in losses) < LEARNED:
         return f"the training loss is {losses[-1]:.3g}, from {start:.3g} at the start"
+    recent = [each.train_loss for each in seen[-PERSISTENCE:]]
+    still = len(recent) == PERSISTENCE and max(recent) - min(recent) < BOUNCES * abs(recent[-1])
+    if still and history.largest_update > FAR_TOO_LARGE and fallen(losses[-1], start) < HALF:
+        return f"the training loss stays at {losses[-1]:.3g}, from {start:.3g} at the start"
     thrown = [each.val_loss for each in seen[-PERSISTENCE:] if each.val_loss > high]
     blown = any(loss > start + (BLOWN - 1) * abs(start) for loss in thrown)
-    recent = history.typical_updates[-PERSISTENCE:]  # overfitting throws the validation loss up, too
-    if not recent or median(recent) < LARGE_UPDATE / 2:
+    updates = history.typical_updates[-PERSISTENCE:]  # overfitting throws the validation loss up, too
+    if not updates or median(updates) < LARGE_UPDATE / 2:
         return ""
     if (blown or len(thrown) >= 2) and fallen(losses[-1], start) < NEAR_END:
         return f"the validation loss was {max(thrown):.3g}, where the first training loss was {start:.3g}"

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.diagnosis.overrides import Overrides, some
-from zoo.diagnosis.recorded import History, worst
+from zoo.diagnosis.recorded import FAR_TOO_LARGE, History, worst
 
-_FAR_TOO_LARGE = 0.1  # of the weights in a step: healthy runs have a tenth of it
 _FAR_TOO_SMALL = 1e-3
 _CUT_OFF = ("relu", "sigmoid", "tanh")  # activations that are flat somewhere
 _SMALLEST_CROPPED = 8  # pixels of a side for one pixel of shift
@@ -48,7 +47,7 @@ class Remedies(Overrides):
     def of_too_high(self) -> list[str]:
         """Smaller steps, by so much as updates are too large."""
         factors = (0.1, 0.01)
-        if self.history.largest_update > _FAR_TOO_LARGE or self.history.not_finite:
+        if self.history.largest_update > FAR_TOO_LARGE or self.history.not_finite:
             factors = (0.01, 0.1)
         return some(*(self.scaled("optimizer.lr", factor) for factor in factors), self._clip())
 
@@ -72,8 +71,9 @@ class Remedies(Overrides):
         return some(
             self._augmentation(),
             self.raised("data.word_dropout", 0.1, 0.3),
-            self.raised("model.dropout", 0.3, 0.5),
+            self._norm(),
             self.raised("task.criterion.label_smoothing", 0.1, 0.1),
+            self.raised("model.dropout", 0.3, 0.5),
             self._decay(),
             self._early_end(),
         )
@@ -131,10 +131,15 @@ class Remedies(Overrides):
         return f"model.activation={activation} model.init={init}" if weights else f"model.activation={activation}"
 
     def _augmentation(self) -> str | None:
-        """Shifts and turns of images that are shown as they are."""
+        """Shifts and turns of images that are shown as they are, to a model that shares weights between places."""
         sides, options = self.get("data.image_size"), self.get("data.augment")
         side = min(sides) if isinstance(sides, list) and sides else sides
-        if not isinstance(side, int) or not isinstance(options, Mapping) or not self.has("data.augment.rotate"):
+        if (
+            self.has("model.hidden_sizes")
+            or not isinstance(side, int)
+            or not isinstance(options, Mapping)
+            or not self.has("data.augment.rotate")
+        ):
             return None
         if any(isinstance(value, bool | int | float) and value for value in options.values()):
             return None
