@@ -14,7 +14,7 @@ ROWS = [
     {"run"},
     {"restore"},
     {"build"},
-    {"weights", "judging"},
+    {"weights", "judging", "export"},
     {"resume", "failure"},
     {"tasks", "callbacks", "data"},
     {"models", "losses", "metrics", "optim", "diagnosis", "comparison"},

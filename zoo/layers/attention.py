@@ -123,7 +123,7 @@ class MultiHeadAttention(nn.Module):
         grouped = self.num_kv_heads < self.num_heads
         if grouped and length > 1:  # the kernel's own sharing of heads has the square in float32 on CUDA
             keys, values = (part.repeat_interleave(self.num_heads // self.num_kv_heads, 1) for part in (keys, values))
-        causal = self.causal and length > 1  # one place is the last, which sees all
+        causal = self.causal and bool(length > 1)  # one place is the last, which sees all
         visible = None if mask is None else mask[:, None, None]  # (B, 1, 1, S)
         if causal and (visible is not None or length < memory_length):
             past = torch.ones(length, memory_length, dtype=torch.bool, device=queries.device)

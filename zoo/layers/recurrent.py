@@ -84,7 +84,7 @@ class RecurrentEncoder(nn.Module):
             inputs: the sequences.
             mask: which places are no padding, which stands at the end; None where all are real.
         """
-        if not self.bidirectional or mask is None or (not mask.is_cuda and mask.all()):
+        if not self.bidirectional or mask is None or _is_full(mask):
             return self.run(inputs)[0]  # what comes later does not reach a place
         if inputs.is_cuda and self.engine is not None:
             return self.run(inputs, mask)[0]
@@ -193,6 +193,11 @@ class RecurrentEncoder(nn.Module):
     def _zeros(self, inputs: Tensor) -> State:
         zeros = inputs.new_zeros(self.num_layers * self.num_directions, inputs.shape[0], self.hidden_size)
         return (zeros, zeros) if self.engine is None or self.engine.mode == "LSTM" else (zeros,)
+
+
+def _is_full(mask: Tensor) -> bool:
+    """Whether all places are real, where to ask stops no GPU and is no part of a program that is exported."""
+    return not mask.is_cuda and not torch.compiler.is_exporting() and bool(mask.all())
 
 
 def _reversed_places(mask: Tensor | None, inputs: Tensor) -> Tensor:

@@ -32,5 +32,5 @@ class SelfAttention2d(nn.Module):
         values = F.max_pool2d(self.value(x), 2).flatten(2)  # (B, C / 2, H W / 4)
         # Not scaled_dot_product_attention, whose gradient cannot be differentiated again, as penalties do.
         weights = torch.softmax(queries.transpose(1, 2) @ keys, -1)  # (B, H W, H W / 4)
-        attended = (values @ weights.transpose(1, 2)).view(len(x), -1, *x.shape[2:])  # (B, C / 2, H, W)
+        attended = (values @ weights.transpose(1, 2)).view(x.shape[0], -1, *x.shape[2:])  # (B, C / 2, H, W)
         return torch.addcmul(x, self.gain, self.out(attended))

@@ -83,7 +83,7 @@ class TCNClassifier(nn.Module):
         elif mask is None:
             pooled = features[:, -1]
         else:
-            pooled = features[torch.arange(len(mask), device=mask.device), lengths_of(mask) - 1]
+            pooled = features[torch.arange(mask.shape[0], device=mask.device), lengths_of(mask) - 1]
         logits: Tensor = self.head(pooled)
         return logits
 

@@ -58,7 +58,7 @@ class NHiTSBlock(nn.Module):
         """What it explains of the steps that are seen, and the O = H Q numbers that it forecasts."""
         pooled = F.max_pool1d(series.unsqueeze(1), self.pooling, ceil_mode=True).squeeze(1)
         outputs = self.layers(pooled)  # (M, L + K Q)
-        knots = outputs[:, self.lookback :].reshape(len(series), self.num_quantiles, -1)
+        knots = outputs[:, self.lookback :].reshape(series.shape[0], self.num_quantiles, -1)
         steps = F.interpolate(knots, size=self.horizon, mode="linear")  # (M, Q, H)
         return outputs[:, : self.lookback], steps.transpose(1, 2).flatten(1)
 

@@ -85,7 +85,7 @@ class RecurrentForecaster(Forecaster):
         series = self.one_by_one(targets, covariates) if self.channel_independent else self.joined(targets, covariates)
         missing = -self.lookback % self.segment_size
         series = F.pad(series.transpose(1, 2), (missing, 0), mode="replicate").transpose(1, 2)
-        segments = series.reshape(len(series), -1, self.segment_size * series.shape[2])  # (M, S, segment_size F)
+        segments = series.reshape(series.shape[0], -1, self.segment_size * series.shape[2])  # (M, S, segment_size F)
         features = self.encoder(self.dropout(self.embedding(segments)))  # (M, S, hidden_size)
         outputs: Tensor = self.head(self.dropout(features[:, -1]))
         return outputs.view(-1, self.num_targets, self.num_outputs)

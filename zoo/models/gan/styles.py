@@ -25,7 +25,12 @@ class StyledConv2d(nn.Module):
         out_channels: channels out, at least 1.
         latent_dim: Z, numbers of a style.
         doubles: whether the image is doubled before.
+
+    Attributes:
+        draws_noise: whether noise is added to the image, which an exported program cannot draw as we do.
     """
+
+    draws_noise = True
 
     def __init__(self, in_channels: int, out_channels: int, *, latent_dim: int, doubles: bool = False) -> None:
         super().__init__()
@@ -49,7 +54,8 @@ class StyledConv2d(nn.Module):
         norms = scale.square() @ self.weight.square().sum((2, 3)).T + 1e-8  # (B, C_out)
         # The root of 2 is the activation's gain, before it.
         x = torch.addcmul(self.bias, x, (math.sqrt(2) * norms.rsqrt())[..., None, None])
-        x += self.noise_strength * torch.randn_like(x[:, :1])
+        if self.draws_noise:
+            x += self.noise_strength * torch.randn_like(x[:, :1])
         return F.leaky_relu(x, 0.2, inplace=True)
 
 

@@ -107,7 +107,7 @@ class RecurrentClassifier(nn.Module):
         if mask is None:
             last = features[:, -1]
         else:
-            last = features[torch.arange(len(mask), device=mask.device), lengths_of(mask) - 1]
+            last = features[torch.arange(mask.shape[0], device=mask.device), lengths_of(mask) - 1]
         if not self.encoder.bidirectional:
             return last
         hidden_size = self.encoder.hidden_size

@@ -135,9 +135,9 @@ class Seq2Seq(nn.Module):
 
     def _first_state(self, features: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> State:
         size = self.encoder.hidden_size
-        last = features[torch.arange(len(mask), device=mask.device), lengths_of(mask) - 1, :size]
+        last = features[torch.arange(mask.shape[0], device=mask.device), lengths_of(mask) - 1, :size]
         ends = torch.cat([last, features[:, 0, size:]], dim=1)  # (B, E), when each direction has read everything
-        states = self.bridge(ends).tanh().view(len(mask), self.num_states, -1, size)  # (B, n, layers, H)
+        states = self.bridge(ends).tanh().view(mask.shape[0], self.num_states, -1, size)  # (B, n, layers, H)
         return tuple(state.transpose(0, 1).contiguous() for state in states.unbind(1))
 
     def _write(

@@ -106,7 +106,7 @@ class TransformerClassifier(nn.Module):
             features = self.positions(features)
         if self.class_token is not None:
             features = self.class_token(features)  # (B, 1 + T, D)
-            mask = None if mask is None else torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)
+            mask = None if mask is None else torch.cat([mask.new_ones(mask.shape[0], 1), mask], dim=1)
         features = self.encoder(features, mask)
         logits: Tensor = self.head(self.dropout(self._pool(features, mask)))  # (B, K)
         return logits
