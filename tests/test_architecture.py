@@ -15,7 +15,7 @@ ROWS = [
     {"restore"},
     {"build"},
     {"weights", "judging", "export"},
-    {"resume", "failure"},
+    {"resume", "failure", "report"},
     {"tasks", "callbacks", "data"},
     {"models", "losses", "metrics", "optim", "diagnosis", "comparison"},
     {"layers"},

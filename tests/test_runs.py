@@ -67,6 +67,10 @@ def test_a_run_leaves_what_the_contract_names(digits: tuple[subprocess.Completed
     for name in ("config.yaml", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics.json", "environment.json"):
         assert (directory / name).is_file(), name
     assert list(directory.glob("tensorboard/**/events.out.tfevents.*"))
+    page, card = (directory / "report.html").read_text(), (directory / "model_card.md").read_text()
+    for told in ("ConvNet on Digits", "test/accuracy", "95 % interval", "Confusion matrix", "python train.py seed=0"):
+        assert told in page, told
+    assert "http" not in page and "library_name: pytorch" in card
     metrics = json.loads((directory / "metrics.json").read_text())
     keys = "status epochs global_step num_parameters seconds_total seconds_to_first_step samples_per_second "
     keys += "peak_memory_mb device precision seed best_checkpoint output_dir"

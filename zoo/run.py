@@ -26,6 +26,7 @@ from zoo.files import write_json
 from zoo.judging.judges import judges_of
 from zoo.memory import limited_memory
 from zoo.models.test_time_augmentation import TestTimeAugmentation
+from zoo.report.page import write_report
 from zoo.restore import open_checkpoint
 from zoo.tasks.base import Task
 from zoo.tasks.generative import GenerativeTask
@@ -85,8 +86,10 @@ def _train(run: Run) -> float | None:
         fitted, facts, verdicts = _fitted(trainer), _facts(run), _verdicts(trainer)
         best = _best_checkpoint(trainer)
         final = _judge_best(run, best)
+        _write_verdicts(run, verdicts)
         values = run.record.write(trainer, fitted | final, status=_status(trainer, facts), **facts, **run.task.facts())
     if trainer.is_global_zero:
+        _write_report(run)
         commands = run.task.next_commands(values["output_dir"])
         if run.data.file_suffixes and isinstance(run.task, Task):
             commands.append(f"-m zoo predict ckpt={values['output_dir']} input=FOLDER")
@@ -152,6 +155,21 @@ def _ending_in_words(run: Run) -> Iterator[None]:
             with suppress(OSError):
                 print(f"what was saved goes on with: {resume_command(run.output_dir)}", file=sys.stderr)
         raise known from error
+
+
+def _write_verdicts(run: Run, verdicts: Sequence[Verdict] | None) -> None:
+    if verdicts is not None and run.trainer.is_global_zero:
+        write_json(run.output_dir / "verdicts.json", {"verdicts": [vars(verdict) for verdict in verdicts]})
+
+
+def _write_report(run: Run) -> None:
+    """Writes what can be read of the run; that it cannot be written is told, and costs nothing else."""
+    if not run.record.config.get("report", True) or getattr(run.trainer, "fast_dev_run", False):
+        return
+    try:
+        write_report(run.output_dir)
+    except Exception as error:
+        print(f"report.html was not written ({error}); python -m zoo report {run.output_dir}", file=sys.stderr)
 
 
 def _record_end(run: Run, status: str) -> None:
@@ -248,7 +266,7 @@ def _show(
         f"\n{values['status']} after {values['epochs']} epochs, {values['seconds_total']:.0f} s, "
         f"{values['num_parameters']:,} parameters\n"
         f"  run         {directory}\n"
-        f"  report      {directory}/report"
+        f"  report      {directory}/{'report.html' if (Path(directory) / 'report.html').exists() else 'report'}"
     )
     if values["best_checkpoint"]:
         python = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else "python"

@@ -21,6 +21,7 @@ from zoo.files import write_json
 from zoo.memory import peak_resident_memory
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "hydra-core", "tensorboard", "torchmetrics", "numpy")
+_NAMES = 1000  # of classes that are written down at most
 
 
 def git_state() -> dict[str, Any]:
@@ -70,7 +71,9 @@ class RunRecord(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes what the run stands on."""
         if trainer.is_global_zero:
-            facts = {"seed": self.config["seed"], "data_fingerprint": _data(trainer).fingerprint}
+            data = _data(trainer)
+            facts = {"seed": self.config["seed"], "data_fingerprint": data.fingerprint}
+            facts |= {"samples": dict(getattr(data, "sizes", {})), "class_names": list(data.class_names)[:_NAMES]}
             write_json(self.output_dir / "environment.json", {**environment(trainer), **facts})
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
