@@ -12,6 +12,7 @@ import yaml
 from scipy import stats
 
 from zoo.cli.compare import main
+from zoo.comparison.runs import Run, differing, read_run
 from zoo.comparison.statistics import holm, summarized, verdict, welch
 
 SLOW, FAST = (0.90, 0.91, 0.92, 0.91, 0.90), (0.95, 0.96, 0.97, 0.96, 0.95)
@@ -146,3 +147,27 @@ def test_neither_torch_nor_lightning_is_imported(tmp_path: Path) -> None:
     process = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     imported = {line.rpartition("|")[2].strip().split(".")[0] for line in process.stderr.splitlines()}
     assert process.returncode == 0 and not imported & {"torch", "lightning"}
+
+
+def test_callbacks_that_but_show_make_no_other_group(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = make_group(tmp_path, SLOW, 0.1)
+    with (Path(runs[0]) / "config.yaml").open("r+") as file:
+        config = yaml.safe_load(file)
+        config["callbacks"] |= {"graph": None, "doctor": {"_target_": "zoo.callbacks.doctor.Doctor", "examples": 4}}
+        file.seek(0)
+        file.write(yaml.safe_dump(config))
+    code, said, _ = compare(capsys, *runs, f"output={tmp_path / 'out'}")
+    assert code == 0 and "test/accuracy over 5 seeds" in said
+
+
+def test_of_an_object_that_is_not_there_the_class_is_named() -> None:
+    ema = {"callbacks.ema._target_": "lightning.X", "callbacks.ema.decay": 0.9, "callbacks.ema.avg._target_": "y"}
+    groups = [[Run(Path(), options, 0, {})] for options in (ema | {"lr": 1}, {"callbacks.ema": None, "lr": 2})]
+    assert differing(groups) == {"callbacks.ema._target_": ["lightning.X", "-"], "lr": [1, 2]}
+
+
+def test_values_of_steps_and_of_epochs_are_not_mixed(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a", 0.9)
+    rows = "epoch,step,train/loss,train/score\n,1,0.9,0.5\n,2,0.8,0.4\n0,2,0.85,\n"
+    (folder / "metrics.csv").write_text(rows)
+    assert read_run(folder).curves == {"train/loss": {2: 0.85}, "train/score": {1: 0.5, 2: 0.4}}

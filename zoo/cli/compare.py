@@ -16,6 +16,7 @@ from zoo.comparison.runs import (
     differing,
     find_runs,
     grouped,
+    judged_by,
     read_run,
     shared,
     without_repetitions,
@@ -71,7 +72,7 @@ def _compare(arguments: Sequence[str]) -> None:
         raise DataError("compare", f"the runs have no metric in common ({found})", "name runs of one task")
     table = _table(groups, metrics)
     say(_console(table))
-    monitor = _monitor(runs, metrics)
+    monitor = judged_by(runs, metrics)
     if other := [row[0] for row in table if row[0].startswith("data.") and row[0].split(".")[-1] in _OTHER_DATA]:
         print(f"\nnote: the data differ ({', '.join(other)}): their metrics are of different tests")
     print("\n".join(["", *_significance(groups, monitor)]))
@@ -171,12 +172,6 @@ def _console(table: Sequence[Sequence[str]]) -> Iterable[str]:
 def _cut(name: str, cell: str) -> str:
     cell = cell.rpartition(".")[2] if name.endswith("_target_") else cell
     return cell if len(cell) <= 24 else f"{cell[:23]}…"
-
-
-def _monitor(runs: Sequence[Run], metrics: Sequence[str]) -> str:
-    """Returns the metric to judge by: what the first run monitors, in the test if there is one."""
-    name = runs[0].monitor.rpartition("/")[2]
-    return next((each for each in metrics if each.rpartition("/")[2] == name), metrics[0])
 
 
 def _significance(groups: Sequence[Group], metric: str) -> list[str]:

@@ -103,7 +103,7 @@ def read_run(path: Path) -> Run:
     seed = config.get("seed", values.get("seed"))
     task = config.get("task")
     monitor = str(task.get("monitor", "")) if isinstance(task, dict) else ""
-    options = {name: value for name, value in _flat(config) if not _is_place(name)}
+    options = {name: value for name, value in _flat(_without_shown(config)) if not _is_place(name)}
     return Run(path, options, seed if isinstance(seed, int) else None, values, _curves(path / "metrics.csv"), monitor)
 
 
@@ -134,13 +134,21 @@ def without_repetitions(runs: Sequence[Run]) -> tuple[list[Run], list[tuple[Run,
 
 
 def differing(groups: Sequence[Sequence[Run]]) -> dict[str, list[Any]]:
-    """Returns the options that are not the same in all groups, with the value in each; "-" where there is none."""
+    """Returns the options that are not the same in all groups, with the value in each; "-" where there is none.
+
+    Of an object that is not there in some groups the class alone is named.
+    """
     names = dict.fromkeys(name for group in groups for name in group[0].options)
     found = {name: [group[0].options.get(name, _MISSING) for group in groups] for name in names}
+    lone: tuple[str, ...] = ()  # objects that are not everywhere, by the path of their options
+    for name, values in found.items():
+        if name.endswith("._target_") and _MISSING in values and not name.startswith(lone):
+            lone += (name.removesuffix("_target_"),)
     return {
         name: ["-" if value is _MISSING else value for value in values]
         for name, values in found.items()
         if any(value != values[0] for value in values)
+        and (name.removesuffix("_target_") in lone or (not name.startswith(lone) and f"{name}." not in lone))
     }
 
 
@@ -148,6 +156,12 @@ def shared(runs: Sequence[Run]) -> list[str]:
     """Returns the metrics that every run has, those of the test first."""
     names = [name for name in runs[0].metrics if all(name in run.metrics for run in runs)]
     return sorted(names, key=lambda name: (not name.startswith("test/"), name))
+
+
+def judged_by(runs: Sequence[Run], metrics: Sequence[str]) -> str:
+    """Returns the metric to judge by: what the first run monitors, in the test if there is one."""
+    name = runs[0].monitor.rpartition("/")[2]
+    return next((each for each in metrics if each.rpartition("/")[2] == name), metrics[0])
 
 
 def _mapping(file: Path) -> dict[str, Any]:
@@ -165,6 +179,19 @@ def _mapping(file: Path) -> dict[str, Any]:
     return found
 
 
+def _without_shown(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a config without the callbacks that are off, and those that but show or save what happens."""
+    callbacks = config.get("callbacks")
+    if not isinstance(callbacks, dict):
+        return dict(config)
+    return {**config, "callbacks": {name: node for name, node in callbacks.items() if node and not _is_shown(node)}}
+
+
+def _is_shown(node: Any) -> bool:
+    target = str(node.get("_target_", "")) if isinstance(node, dict) else ""
+    return target.startswith("zoo.callbacks.") and not target.endswith(".BestCheckpoint")
+
+
 def _flat(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
@@ -178,8 +205,12 @@ def _is_place(name: str) -> bool:
 
 
 def _curves(file: Path) -> dict[str, Curve]:
-    """Returns the columns of a log; of a step that was taken twice, by a run that was resumed, the later value."""
+    """Returns the columns of a log; of a step that was taken twice, by a run that was resumed, the later value.
+
+    What was logged of single steps, in rows without an epoch, is left out where there are values of whole epochs.
+    """
     curves: dict[str, Curve] = defaultdict(dict)
+    of_epochs: dict[str, Curve] = defaultdict(dict)
     try:
         with file.open(newline="", encoding="utf-8") as rows:
             for row in csv.DictReader(rows):
@@ -187,7 +218,8 @@ def _curves(file: Path) -> dict[str, Curve]:
                     if isinstance(name, str) and name.startswith(("train/", "val/")) and text:
                         value = float(text)
                         if math.isfinite(value):
-                            curves[name][int(float(row["step"]))] = value
+                            curve = (of_epochs if row.get("epoch") else curves)[name]
+                            curve[int(float(row["step"]))] = value
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return dict(curves)  # a log that was cut off is drawn as far as it goes
-    return dict(curves)
+        return {**curves, **of_epochs}  # a log that was cut off is drawn as far as it goes
+    return {**curves, **of_epochs}

@@ -67,6 +67,27 @@ def welch(first: Sequence[float], second: Sequence[float]) -> float | None:
     return float(2 * stdtr(freedom, -abs(one.mean - two.mean) / math.sqrt(sum(parts))))
 
 
+def paired(first: Sequence[float], second: Sequence[float]) -> tuple[Summary, float | None]:
+    """Returns the differences of pairs, second less first, and the two-sided p-value of none, by Student's t-test.
+
+    Runs of one seed share what chance brings, such as the order of samples: between them it cancels out.
+
+    Args:
+        first: values of a group.
+        second: values of the other, each beside that of the same seed.
+
+    Returns:
+        The figures of the differences, and the p-value; None of one pair, or where all differ by the same.
+    """
+    found = summarized([other - one for one, other in zip(first, second, strict=True)])
+    # Differences that are all the same differ by what rounding leaves.
+    if found.std is None or found.std <= 1e-9 * max(map(abs, (*first, *second))):
+        return found, None
+    from scipy.special import stdtr
+
+    return found, float(2 * stdtr(found.size - 1, -abs(found.mean) / found.std * math.sqrt(found.size)))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Returns p-values that hold for all of several tests together."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])

@@ -23,7 +23,11 @@ _MOST_CASES = 50
 
 
 def compose(
-    overrides: Sequence[str] = (), config_name: str = "train", *, config_dir: Path | str = CONFIG_DIR
+    overrides: Sequence[str] = (),
+    config_name: str = "train",
+    *,
+    config_dir: Path | str = CONFIG_DIR,
+    more_dirs: Sequence[Path | str] = (),
 ) -> DictConfig:
     """Returns the config that a command line gives, checked; for notebooks and tests.
 
@@ -31,11 +35,12 @@ def compose(
         overrides: what would stand on the command line, such as ["model=lenet", "optimizer.lr=0.1"].
         config_name: name of the primary config.
         config_dir: where the configs lie.
+        more_dirs: where more of them lie, as of `--config-dir`.
 
     Raises:
         OptionErrors: options are wrong; all of them are named.
     """
-    directories = [Path(config_dir).resolve()]
+    directories = [Path(path).resolve() for path in (config_dir, *more_dirs)]
     choices = groups(directories)
     try:
         packages = packages_of(overrides)
