@@ -171,3 +171,22 @@ def test_values_of_steps_and_of_epochs_are_not_mixed(tmp_path: Path) -> None:
     rows = "epoch,step,train/loss,train/score\n,1,0.9,0.5\n,2,0.8,0.4\n0,2,0.85,\n"
     (folder / "metrics.csv").write_text(rows)
     assert read_run(folder).curves == {"train/loss": {2: 0.85}, "train/score": {1: 0.5, 2: 0.4}}
+
+
+def test_seeds_in_a_folder_of_their_own_are_called_by_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, accuracies, lr in (("slow", SLOW, 0.1), ("fast", FAST, 0.2)):
+        for seed, accuracy in enumerate(accuracies):
+            make_run(tmp_path / "runs" / name / f"seed_{seed}", accuracy, lr=lr, seed=seed)
+    said = compare(capsys, str(tmp_path / "runs" / "slow"), str(tmp_path / "runs"), f"output={tmp_path / 'out'}")[1]
+    assert ["folder", "slow", "fast"] in [line.split() for line in said.splitlines()]
+
+
+def test_augmentation_makes_no_other_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [make_run(tmp_path / name, 0.9) for name in ("a", "b", "c")]
+    for run, change in zip(runs, ({"augment": {"_target_": "x"}}, {"augment": None}, {"path": "x.csv"}), strict=True):
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["data"] |= change
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+    output = f"output={tmp_path / 'out'}"
+    assert "note: the data differ" not in compare(capsys, str(runs[0]), str(runs[1]), output)[1]
+    assert "note: the data differ (data.path)" in compare(capsys, str(runs[0]), str(runs[2]), output)[1]

@@ -51,5 +51,6 @@ def _draw_rows(axes: "Axes", rows: Sequence[Sequence[float]]) -> None:
         if not values:
             continue
         _, mean, _, interval = summarized(values)
-        axes.plot(values, [row + 0.16] * len(values), "o", color=WARNING, markersize=3.5, alpha=0.8)
-        axes.errorbar(mean, row - 0.1, xerr=interval, fmt="s", color=ACCENT, markersize=4, capsize=3, linewidth=1.4)
+        heights = [row + 0.1 + 0.24 * (seed + 1) / (len(values) + 1) for seed in range(len(values))]  # none hides one
+        axes.plot(values, heights, "o", color=WARNING, markersize=3.5)
+        axes.errorbar(mean, row - 0.12, xerr=interval, fmt="s", color=ACCENT, markersize=4, capsize=3, linewidth=1.4)

@@ -122,7 +122,7 @@ def _table(
     rows = [["", metric, "difference", "p", ""], [FULL, str(summarized(full)), "", "", ""]]
     for name, effect in effects.items():
         _, mean, _, interval = effect.difference
-        difference = f"{mean:+.4g}" + ("" if interval is None else f" ± {interval:.2g}")
+        difference = f"{mean:+.2g}" + ("" if interval is None else f" ± {interval:.2g}")
         p_value = "" if effect.p_value is None else f"{effect.p_value:.2g}"
         rows.append([title(name), str(summarized(effect.values)), difference, p_value, " ".join(removed[name])])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -36,6 +36,7 @@ usage: python -m zoo compare RUN RUN ... [output=FOLDER]
 Runs that differ by their seed alone are a group: its mean and the 95 % confidence interval (Student's t) are shown, and
 the other groups are held against the first by Welch's t-test, corrected for their number (Holm).
 """
+_HOME = "folder"  # of the seeds of a group
 _COLUMNS = 5  # groups beside each other on the console
 _OTHER_DATA = ("_target_", "path", "root", "name", "split_seed")  # that make another test of a metric
 Group = tuple[str, list[Run]]
@@ -73,11 +74,11 @@ def _compare(arguments: Sequence[str]) -> None:
     table = _table(groups, metrics)
     say(_console(table))
     monitor = judged_by(runs, metrics)
-    if other := [row[0] for row in table if row[0].startswith("data.") and row[0].split(".")[-1] in _OTHER_DATA]:
+    if other := [row[0] for row in table if _is_of_other_data(row[0])]:
         print(f"\nnote: the data differ ({', '.join(other)}): their metrics are of different tests")
-    print("\n".join(["", *_significance(groups, monitor)]))
+    say(["", *_significance(groups, monitor)])
     files = _write(output, groups, table, metrics, runs[0].monitor)
-    print("\n".join(["", *map(str, files), "", *_next(groups, monitor)]))
+    say(["", *map(str, files), "", *_next(groups, monitor)])
 
 
 def _options(arguments: Sequence[str]) -> tuple[list[Path], Path]:
@@ -140,6 +141,8 @@ def _table(groups: Sequence[Group], metrics: Sequence[str]) -> list[list[str]]:
     """Returns rows of a name and a cell for each group."""
     options = differing([group for _, group in groups])
     rows = [["group", *(name for name, _ in groups)]]
+    if homes := _homes(groups):
+        rows.append([_HOME, *homes])
     rows += [[name, *map(show, values)] for name, values in options.items()]
     rows.append(["seeds", *(_seeds(group) for _, group in groups)])
     for name in (*metrics, *COSTS):
@@ -172,6 +175,19 @@ def _console(table: Sequence[Sequence[str]]) -> Iterable[str]:
 def _cut(name: str, cell: str) -> str:
     cell = cell.rpartition(".")[2] if name.endswith("_target_") else cell
     return cell if len(cell) <= 24 else f"{cell[:23]}…"
+
+
+def _is_of_other_data(name: str) -> bool:
+    is_what_trains = name.startswith("data.augment.")
+    return name.startswith("data.") and not is_what_trains and name.split(".")[-1] in _OTHER_DATA
+
+
+def _homes(groups: Sequence[Group]) -> list[str]:
+    """Returns the names of the folders in which the seeds of each group lie; none where one shares its own."""
+    found = [{run.path.parent for run in group} for _, group in groups]
+    alone = all(len(folders) == 1 for folders in found) and len(set.union(*found)) == len(found) > 1
+    is_named = all(run.path.name == f"seed_{run.seed}" for _, group in groups for run in group)
+    return [folders.pop().name for folders in found] if alone and is_named else []
 
 
 def _significance(groups: Sequence[Group], metric: str) -> list[str]:
@@ -222,6 +238,8 @@ def _write(
 def _label(table: Sequence[Sequence[str]], index: int) -> str:
     """Returns the name of a group with the options that make it."""
     letter = table[0][index + 1]
+    if table[1][0] == _HOME:
+        return f"{letter}: {table[1][index + 1]}"
     rows = table[1 : [row[0] for row in table].index("seeds")]
     cells = {row[0].removesuffix("._target_"): _cut(row[0], row[index + 1]) for row in rows}
     options = [f"{name.rpartition('.')[2]} {cell}" for name, cell in cells.items() if cell != "-"]
