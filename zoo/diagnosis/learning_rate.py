@@ -1,8 +1,9 @@
 """Whether the steps have the right size, as the course of the loss and the updates say.
 
-An update is measured by the weights that it changes, which optimizers, models and batch sizes have in common: healthy
-runs of the zoo change the middle one of their layers by 0.3 to 3 % of its weights in their largest steps, with SGD,
-AdamW and Muon alike; a hundred times the learning rate changes it by 5 to 30 %, a hundredth by less than 0.05 %.
+An update is measured by the weights that it changes, which optimizers, models and batch sizes have in common. In their
+largest steps, 17 healthy runs of the zoo changed the middle one of their layers by 0.4 to 8 % of its weights,
+most by 1 to 3 %, with SGD, AdamW and Muon alike; 21 with a hundred times the learning rate of theirs by 7 % and
+more, most by over 20 %; 20 with a hundredth by 0.004 to 0.2 %. What large updates do is up to the loss to tell.
 """
 
 import math

@@ -29,7 +29,7 @@ from typing import Any
 PERSISTENCE = 3  # records running, in which something holds before it is said
 STILL = 5  # validations running, in which a loss does not move before it is said
 LARGE_UPDATE = 0.05  # of the weights of half of the layers, in one step: see `learning_rate`
-FAR_TOO_LARGE = 0.1  # likewise: no healthy run had half of it
+FAR_TOO_LARGE = 0.15  # likewise
 MOST_STEPS = 200  # that are kept: beyond, every second of the older ones is dropped
 LATEST = 20  # steps that are kept as they are
 
