@@ -151,6 +151,8 @@ def _ending_in_words(run: Run) -> Iterator[None]:
         if known is None:
             raise
         _record_end(run, "stopped")
+        if run.trainer.is_global_zero:
+            _write_report(run)
         if run.trainer.is_global_zero and (run.output_dir / "checkpoints" / "last.ckpt").exists():
             with suppress(OSError):
                 print(f"what was saved goes on with: {resume_command(run.output_dir)}", file=sys.stderr)
@@ -175,6 +177,7 @@ def _write_report(run: Run) -> None:
 def _record_end(run: Run, status: str) -> None:
     """Writes `metrics.json` of a run that is not tested; over a full disk that does not matter any more."""
     with suppress(OSError):
+        _write_verdicts(run, _verdicts(run.trainer))
         run.record.write(run.trainer, _fitted(run.trainer), status=status, **_facts(run))
 
 

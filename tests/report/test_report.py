@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 from zoo.cli.report import main
 from zoo.errors import DataError
 from zoo.report.files import read_files
-from zoo.report.intervals import f1_macro, intervals, wilson
+from zoo.report.intervals import bootstrap, f1_macro, intervals, wilson
 from zoo.report.page import write_report
 
 ROOT = Path(__file__).parents[2]
@@ -139,3 +139,41 @@ def test_neither_torch_nor_lightning_is_imported(run: Path) -> None:
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     assert not {"torch", "lightning"} & {line.rpartition("|")[2].strip() for line in process.stderr.splitlines()}
+
+
+def test_mistakes_are_listed_where_nothing_else_tells_of_the_worst(run: Path) -> None:
+    (run / "report" / "worst_mistakes.csv").unlink()
+    rows = [
+        [0, "a", "oak", "oak", "true", 0.9],
+        [1, "b", "oak", "ash", "false", 0.6],
+        [2, "c", "ash", "oak", "false", 0.8],
+    ]
+    table(
+        run / "report" / "predictions.csv", [["index", "name", "target", "prediction", "correct", "confidence"], *rows]
+    )
+    page = write_report(run)[0].read_text()
+    assert "Mistakes" in page and page.index("<td>c</td>") < page.index("<td>b</td>") and "<td>a</td>" not in page
+
+
+def test_the_interval_of_a_mean_is_that_of_its_standard_error() -> None:
+    for size in (1000, 10_000):  # by the bootstrap, and without
+        values = np.random.default_rng(0).normal(2, 1, size)
+        half = 1.96 * values.std() / np.sqrt(size)
+        assert bootstrap(values) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.006)
+
+
+def test_a_forecast_has_the_intervals_of_windows_that_do_not_overlap(run: Path) -> None:
+    scores = np.random.default_rng(0).uniform(0.8, 1.2, 30)
+    table(run / "report" / "backtest.csv", [["first_step", "mse"], *[[f"day {n}", s] for n, s in enumerate(scores)]])
+    (run / "metrics.json").write_text(json.dumps({"test/mse": 1.0, "test/mae": 0.5}))
+    found = intervals(read_files(run))
+    assert list(found) == ["test/mse"] and found["test/mse"][0] < 1 < found["test/mse"][1]
+    (run / "metrics.json").write_text(json.dumps({"test/mse": 3.0}))
+    assert intervals(read_files(run)) == {}
+
+
+def test_strings_that_all_differ_need_no_table_of_confusions(run: Path) -> None:
+    rows = [[f"{n}", f"{n + n % 2}", "false" if n % 2 else "true"] for n in range(20_000)]
+    table(run / "report" / "predictions.csv", [["target", "prediction", "correct"], *rows])
+    (run / "metrics.json").write_text(json.dumps({"test/exact_match": 0.5}))
+    assert list(intervals(read_files(run))) == ["test/exact_match"]

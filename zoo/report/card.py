@@ -3,6 +3,7 @@
 Mitchell et al., "Model Cards for Model Reporting", 2019, arXiv:1810.03993.
 """
 
+import json
 from collections.abc import Mapping
 
 import yaml
@@ -84,7 +85,17 @@ def _limitations(run: RunFiles) -> str:
 
 
 def _use(run: RunFiles) -> str:
-    return f"```sh\npython -m zoo predict ckpt={run.path} input=FOLDER\npython evaluate.py ckpt={run.path}\n```"
+    path = json.dumps(str(run.path), ensure_ascii=False)
+    return f"""```python
+from omegaconf import OmegaConf
+from zoo.restore import open_checkpoint
+from zoo.tasks.resumable import ResumableModule
+
+task = open_checkpoint(OmegaConf.create({{"ckpt": {path}}})).task(ResumableModule).eval()
+model = task.model
+```
+
+On the command line, `python evaluate.py ckpt={run.path}` judges it; `python -m zoo` lists what else asks it."""
 
 
 def _plain(text: str) -> str:

@@ -47,8 +47,13 @@ def _panels(run: RunFiles) -> dict[str, list[tuple[str, str, str]]]:
     first = [name for name in ("loss", monitor) if name in logged]
     others = [name for name in logged if name not in first and f"val/{name}" in run.curves]
     both = {"train": ACCENT, "val": WARNING}
-    panels = {}
-    for name in [*dict.fromkeys(first), *others][:5]:
+    panels: dict[str, list[tuple[str, str, str]]] = {}
+    pair = {"generator": WARNING, "discriminator": ACCENT}
+    losses = [(f"train/{net}_loss", net, colour) for net, colour in pair.items() if f"train/{net}_loss" in run.curves]
+    if losses:
+        panels["training losses"] = losses
+        others = [name for name in others if name != "discriminator_loss"]
+    for name in [*dict.fromkeys(first), *others][: 5 - len(panels)]:
         found = [(f"{s}/{name}", s, colour) for s, colour in both.items() if f"{s}/{name}" in run.curves]
         panels[name.replace("_", " ")] = found
     rates = [name for name in run.curves if name == "lr" or name.startswith("lr/")]

@@ -15,6 +15,7 @@ from zoo.report.intervals import Interval, intervals
 
 _LARGE = 400_000  # bytes of a picture from which on it is packed
 _WIDEST = 1600  # pixels
+_WRITTEN = 2000  # characters
 _ROWS, _CELL = 15, 180  # of tables that are shown
 _FIRST = ("worst", "forecast", "samples", "confusion", "reliability")  # pictures in the order of their interest
 _SHOWN = {"worst_mistakes": "confidence", "per_class": "f1", "baselines": "", "worst_texts": ""}
@@ -67,7 +68,11 @@ def page(run: RunFiles, between: Mapping[str, Interval]) -> str:
             metrics=words.metric_rows(run, between),
             about_intervals=_about(between),
             pictures=[(_heading(name), _inline(_packed(run.pictures[name]))) for name in _ordered(run.pictures)],
-            tables=[_table(run.tables[name], key) for name, key in _SHOWN.items() if name in run.tables],
+            tables=[
+                *_wrong(run),
+                *(_table(run.tables[name], key) for name, key in _SHOWN.items() if name in run.tables),
+            ],
+            written=_written(run.path),
             costs=words.cost_rows(run),
             commands=words.commands(run),
             environment=words.environment_rows(run),
@@ -99,8 +104,8 @@ def _tiles(run: RunFiles, between: Mapping[str, Interval]) -> list[tuple[str, st
 def _about(between: Mapping[str, Interval]) -> str:
     over = "How far other seeds are from it, seeds=5 tells."
     if between:
-        return f"An interval says what the test's size leaves open (Wilson for accuracy, bootstrap for F1). {over}"
-    return f"Of these metrics no interval can be told from one run. {over}"
+        return f"An interval says what the test's size leaves open (Wilson for shares, bootstrap for others). {over}"
+    return f"What each sample adds to these metrics is not on record, so there are no intervals. {over}"
 
 
 def _ordered(pictures: Mapping[str, Path]) -> list[str]:
@@ -114,15 +119,38 @@ def _heading(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+def _wrong(run: RunFiles) -> list[dict[str, Any]]:
+    """Returns the table of what was predicted wrongly, the surest first, where no other file tells of the worst."""
+    if "predictions" not in run.tables or any(name.startswith("worst") for name in (*run.tables, *run.pictures)):
+        return []
+    table = run.tables["predictions"]
+    rows = [row for row in read_table(table) if row.get("correct") == "false"]
+    if rows and "confidence" in rows[0]:
+        rows.sort(key=lambda row: row["confidence"], reverse=True)
+    header = [name for name in (rows[0] if rows else ()) if name not in ("index", "correct") and name[:2] != "p_"]
+    return [_shown("Mistakes", table, header, rows)] if rows else []
+
+
 def _table(file: Path, key: str) -> dict[str, Any]:
     """Returns the rows of a table that tell most: of classes the worst ones."""
     rows: Sequence[Mapping[str, str]] = read_table(file)
     if key == "f1" and rows and key in rows[0]:
         rows = sorted(rows, key=lambda row: float(row[key] or 0))
-    header = list(rows[0]) if rows else []
-    shown = [[_cut(row.get(name, "")) for name in header] for row in rows[:_ROWS]]
+    return _shown(_heading(file.stem), file, list(rows[0]) if rows else [], rows)
+
+
+def _shown(name: str, file: Path, header: Sequence[str], rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    shown = [[_cut(row.get(column, "")) for column in header] for row in rows[:_ROWS]]
     left_out = max(0, len(rows) - _ROWS)
-    return {"name": _heading(file.stem), "header": header, "rows": shown, "left_out": left_out, "file": file.name}
+    return {"name": name, "header": header, "rows": shown, "left_out": left_out, "file": file.name}
+
+
+def _written(path: Path) -> str:
+    """Returns the beginning of what a language model wrote."""
+    for file in (path / "report" / "sample.txt", path / "sample.txt"):
+        if file.is_file():
+            return file.read_text(encoding="utf-8", errors="replace")[:_WRITTEN]
+    return ""
 
 
 def _cut(text: str) -> str:

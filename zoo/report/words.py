@@ -65,13 +65,12 @@ def data_name(run: RunFiles) -> str:
 def model_rows(run: RunFiles) -> Rows:
     """Returns what was trained, and how."""
     optimizer = run.config.get("optimizer")
-    pair = isinstance(optimizer, dict) and "_target_" not in optimizer
-    names = list(optimizer) if pair and isinstance(optimizer, dict) else []
-    nodes = [f"optimizer.{name}" for name in names] or ["optimizer"]
+    nodes = [f"optimizer.{name}" for name in _parts(optimizer)] or ["optimizer"]
     regularisers = [f"{name} {value:g}" for path, name in _REGULARISERS.items() if (value := _number(run, path))]
     averaged = [name for name in run.config.get("callbacks") or {} if name == "ema"]
     found = {
-        "Model": _class(run, "model"),
+        "Model": " and ".join(_class(run, f"model.{name}") for name in _parts(run.config.get("model")))
+        or _class(run, "model"),
         "Parameters": _figure(run.metrics.get("num_parameters")),
         "Starts from": str(run.option("pretrained") or run.option("init_from") or "random weights"),
         "Task": words(_class(run, "task").removesuffix("Task")),
@@ -165,6 +164,13 @@ def words(name: str) -> str:
 
 def _class(run: RunFiles, path: str) -> str:
     return str(run.option(f"{path}._target_") or "").rpartition(".")[2]
+
+
+def _parts(node: Any) -> list[str]:
+    """Returns the names of the two networks of an adversarial pair, or of what steps them."""
+    return [
+        name for name in ("generator", "discriminator") if isinstance(node, dict) and isinstance(node.get(name), dict)
+    ]
 
 
 def _optimizer(run: RunFiles, path: str) -> str:
