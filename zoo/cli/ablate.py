@@ -85,8 +85,8 @@ def _ablate(cfg: DictConfig, over: Sequence[str], arguments: Sequence[str]) -> N
     )
     try:
         _note(directory, options, removed)
-        again = _again(arguments, over, directory)
-        words = [*(part for flag in flags.items() for part in flag)]
+        words = [part for flag in flags.items() for part in flag]
+        again = _again(options, seeds, over, [option_of_path("output_dir", directory), *words])
         variants = {name: Variant(name, directory / folder_of(name), [*words, *commands[name]]) for name in removed}
         failed = train_all(list(variants.values()), seeds, again=again)
         report(directory, removed, seeds, failed=failed, options=options, again=again)
@@ -169,7 +169,7 @@ def _changed(before: Sequence[str], now: Sequence[str]) -> list[str]:
     return [f"{name}={old[name]}" if name in old else f"no {name}" for name in names]
 
 
-def _again(arguments: Sequence[str], over: Sequence[str], directory: Path) -> str:
+def _again(options: Sequence[str], seeds: Sequence[int], over: Sequence[str], words: Sequence[str]) -> str:
     """Returns the command that goes on with this ablation."""
-    kept = [argument for argument in arguments if option_of(argument)[0] != "output_dir"]
-    return shlex.join(["python", "-m", "zoo", "ablate", *kept, *over, option_of_path("output_dir", directory)])
+    kept = [option.lstrip("+") for option in options]
+    return shlex.join(["python", "-m", "zoo", "ablate", *kept, *over, *words, f"seeds=[{','.join(map(str, seeds))}]"])

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -183,11 +184,14 @@ def _is_of_other_data(name: str) -> bool:
 
 
 def _homes(groups: Sequence[Group]) -> list[str]:
-    """Returns the names of the folders in which the seeds of each group lie; none where one shares its own."""
+    """Returns the folders in which the seeds of each group lie, from one above all; none where one shares its own."""
     found = [{run.path.parent for run in group} for _, group in groups]
     alone = all(len(folders) == 1 for folders in found) and len(set.union(*found)) == len(found) > 1
     is_named = all(run.path.name == f"seed_{run.seed}" for _, group in groups for run in group)
-    return [folders.pop().name for folders in found] if alone and is_named else []
+    if not (alone and is_named):
+        return []
+    folders = [str(folder.resolve()) for folders in found for folder in folders]
+    return [os.path.relpath(folder, os.path.commonpath(folders)) for folder in folders]
 
 
 def _significance(groups: Sequence[Group], metric: str) -> list[str]:
@@ -202,8 +206,9 @@ def _significance(groups: Sequence[Group], metric: str) -> list[str]:
     tests = [welch(values[0], each) for each in values[1:]]
     corrected = iter(holm([p_value for p_value in tests if p_value is not None]))
     lines = [f"{metric}, against {base}:"]
-    for (name, _), each, p_value in zip(others, values[1:], tests, strict=True):
-        lines.append(f"  {name}: {verdict(values[0], each, None if p_value is None else next(corrected))}")
+    homes = [f" {home}" for home in _homes(groups)] or [""] * len(groups)
+    for (name, _), home, each, p_value in zip(others, homes[1:], values[1:], tests, strict=True):
+        lines.append(f"  {name}{home}: {verdict(values[0], each, None if p_value is None else next(corrected))}")
     return lines
 
 
