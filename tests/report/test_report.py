@@ -116,8 +116,9 @@ def test_what_is_missing_is_named_and_the_rest_is_told(run: Path, kept: str) -> 
 def test_damaged_files_are_as_missing_ones(run: Path) -> None:
     (run / "environment.json").write_text("{")
     (run / "metrics.csv").write_bytes(b"\xff\xfe\x00")
+    (run / "report" / "confusion_matrix.png").write_bytes(b"\x89PNG cut off")
     assert {"environment.json", "metrics.csv"} <= set(read_files(run).missing)
-    write_report(run)
+    assert "metrics.csv, confusion_matrix.png" in write_report(run)[0].read_text()
 
 
 def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,9 +21,9 @@ def draw_curves(run: RunFiles) -> "np.ndarray | None":
     panels = _panels(run)
     if not panels:
         return None
-    columns = 2 if len(panels) == 4 else min(len(panels), 3)
+    columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
-    with new_figure(3.3 * columns + 0.4, 2.5 * rows) as (figure, images):
+    with new_figure(4.2 * columns + 0.2, 2.5 * rows) as (figure, images):
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel in axes[len(panels) :]:
             panel.set_axis_off()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.callbacks.figures import DPI
 from zoo.files import replacing
 from zoo.report import words
 from zoo.report.card import card
@@ -14,6 +15,7 @@ from zoo.report.files import RunFiles, read_files, read_table
 from zoo.report.intervals import Interval, intervals
 
 _LARGE = 400_000  # bytes of a picture from which on it is packed
+_CSS_DPI = 96
 _WIDEST = 1600  # pixels
 _WRITTEN = 2000  # characters
 _ROWS, _CELL = 15, 180  # of tables that are shown
@@ -65,9 +67,9 @@ def page(run: RunFiles, between: Mapping[str, Interval]) -> str:
             model=words.model_rows(run),
             data=words.data_rows(run),
             curves=None if curves is None else _inline(_png(curves)),
-            metrics=words.metric_rows(run, between),
+            metrics=words.metric_columns(run, between),
             about_intervals=_about(between),
-            pictures=[(_heading(name), _inline(_packed(run.pictures[name]))) for name in _ordered(run.pictures)],
+            pictures=_pictures(run),
             tables=[
                 *_wrong(run),
                 *(_table(run.tables[name], key) for name, key in _SHOWN.items() if name in run.tables),
@@ -163,6 +165,21 @@ def _png(image: Any) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _pictures(run: RunFiles) -> list[tuple[str, str, int]]:
+    """Returns heading, content and width, by which its letters are as large as those of the text, of each picture."""
+    from PIL import Image
+
+    found = []
+    for name in _ordered(run.pictures):
+        try:
+            with Image.open(run.pictures[name]) as image:
+                width = round(image.width * _CSS_DPI / DPI)
+            found.append((_heading(name), _inline(_packed(run.pictures[name])), width))
+        except (OSError, ValueError):
+            run.missing.append(run.pictures[name].name)
+    return found
 
 
 def _packed(file: Path) -> bytes:

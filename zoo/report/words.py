@@ -117,6 +117,22 @@ def metric_rows(run: RunFiles, intervals: Mapping[str, Interval]) -> list[tuple[
     return [(name, f"{run.metrics[name]:.4g}", between.get(name, "")) for name in names]
 
 
+def metric_columns(run: RunFiles, intervals: Mapping[str, Interval]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Returns the same as a table: its columns, and by the name of each metric the cells."""
+    found = {name: (value, interval) for name, value, interval in metric_rows(run, intervals)}
+    stages = [stage for stage in ("test", "val", "train") if any(name.startswith(f"{stage}/") for name in found)]
+    judged = next((name.partition("/")[0] for name in intervals), None)
+    columns = [column for stage in stages for column in ([stage, "95 % interval"] if stage == judged else [stage])]
+    rows = []
+    for short in dict.fromkeys(name.partition("/")[2] for name in found):
+        cells = []
+        for stage in stages:
+            value, interval = found.get(f"{stage}/{short}", ("", ""))
+            cells += [value, interval] if stage == judged else [value]
+        rows.append((short, cells))
+    return columns, rows
+
+
 def cost_rows(run: RunFiles) -> list[tuple[str, str, str]]:
     """Returns what was forecast and what was measured."""
     rows = [
