@@ -85,7 +85,7 @@ def test_what_is_off_is_named_and_left(capsys: pytest.CaptureFixture[str]) -> No
         (["model.droput=1"], "error: model.droput: unknown option; did you mean dropout?"),
         (["seeds=0"], "error: seeds: 0 is neither"),
         (["seeds=null"], "error: seeds: is null; set seeds=3"),
-        (["resume=auto"], "error: resume: an ablation goes on by itself; repeat its command"),
+        (["resume=nowhere"], "error: resume: an ablation goes on by itself; repeat its command"),
     ],
 )
 def test_a_wrong_option_is_one_line(options: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:

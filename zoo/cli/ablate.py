@@ -17,6 +17,7 @@ from zoo.config.compose import CONFIG_DIR, compose
 from zoo.config.entry import run
 from zoo.config.many_seeds import seeds_of
 from zoo.config.regularisers import FINDERS, removals
+from zoo.config.requeue import note_job
 from zoo.config.run_directory import release_run_directory, run_directory
 from zoo.config.suggest import suggestion
 from zoo.errors import OptionError, StorageError
@@ -37,7 +38,7 @@ Regularisers: {names}.
 Runs of one seed see the same samples in the same order, so that differences are taken seed by seed. The same command
 again goes on in its output_dir: what has ended is not repeated, and more seeds or regularisers come on top.
 """
-_OWN = {"seed", "seeds", "output_dir", "debug", "check"}  # options that may differ from call to call
+_OWN = {"seed", "seeds", "output_dir", "resume", "debug", "check"}  # options that may differ from call to call
 _OPTIONS = "ablation.yaml"
 
 
@@ -58,14 +59,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _ablate(cfg: DictConfig, over: Sequence[str], arguments: Sequence[str]) -> None:
-    if cfg.resume:
+    if cfg.resume not in (None, "auto"):  # what has ended is never repeated
         raise OptionError("resume", "an ablation goes on by itself", "repeat its command with its output_dir")
     seeds, flags = seeds_of(cfg), _flags(arguments)
     if not seeds:
         raise OptionError("seeds", "is null", "set seeds=3 or seeds=[0,7,9]")
     hydra = HydraConfig.get()  # now: composing another config replaces it
-    options: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-    options = [option for option in options if option_of(option)[0] not in _OWN]
+    typed: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    options = [option for option in typed if option_of(option)[0] not in _OWN]
     name = _name(hydra.runtime.choices, cfg)
     found = removals(cfg)
     removed: dict[str, list[str]] = {FULL: []} | {name: found[name] for name in _chosen(over, found)}
@@ -85,6 +86,7 @@ def _ablate(cfg: DictConfig, over: Sequence[str], arguments: Sequence[str]) -> N
     )
     try:
         _note(directory, options, removed)
+        note_job(cfg.paths.logs_dir, directory, typed)
         words = [part for flag in flags.items() for part in flag]
         again = _again(options, seeds, over, [option_of_path("output_dir", directory), *words])
         variants = {name: Variant(name, directory / folder_of(name), [*words, *commands[name]]) for name in removed}
