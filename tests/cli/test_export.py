@@ -110,8 +110,8 @@ def test_texts_may_be_of_any_length(tmp_path: Path) -> None:
     rows = [f"{'good ' * (row % 5 + 1)}day,up\n{'bad ' * (row % 7 + 1)}night,down\n" for row in range(30)]
     pairs.write_text("text,label\n" + "".join(rows))
     columns = [f"data.path={pairs}", "data.text=text", "data.label=label", "data.batch_size=8"]
-    run = trained(tmp_path / "run", "data=text_file", *columns, "model=lstm", "model.hidden_size=8")
-    assert export(f"ckpt={run}", "format=torch_export", f"output={tmp_path}") == 0
+    run = trained(tmp_path / "run", "data=text_file", *columns, "model=rnn", "model.hidden_size=8")
+    assert export(f"ckpt={run}", "format=onnx", f"output={tmp_path}") == 0
     assert record(tmp_path)["inputs"][0]["shape"] == ["batch", "length"]
     assert record(tmp_path)["inputs"][0]["dtype"] == "int64"
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._decomp import meta_table
+from torch._subclasses.fake_impls import op_implementations_dict
 
 _OPERATIONS = (torch.ops.aten.lstm.input, torch.ops.aten.gru.input, torch.ops.aten.rnn_tanh.input)
 
@@ -22,12 +24,22 @@ def whole_layers() -> Iterator[None]:
         for operation in _OPERATIONS:
             operation.py_kernels.update(dict.fromkeys(operation.py_kernels, _of_same_shapes))
             operation._dispatch_cache.clear()
+            meta_table[operation] = _of_same_shapes
+            op_implementations_dict[operation] = _faked
         yield
     finally:
+        for operation in _OPERATIONS:
+            meta_table.pop(operation, None)
+            op_implementations_dict.pop(operation, None)
         for operation, before in kernels.items():
             operation.py_kernels.clear()
             operation.py_kernels.update(before)
             operation._dispatch_cache.clear()
+
+
+def _faked(mode: Any, operation: Any, *arguments: Any, **keywords: Any) -> tuple[Tensor, ...]:
+    with mode:
+        return _of_same_shapes(*arguments, **keywords)
 
 
 def _of_same_shapes(
