@@ -1,4 +1,7 @@
-"""The commands beside training and evaluation: `python -m zoo COMMAND ...`; each is a file in `zoo/cli`."""
+"""The commands beside training and evaluation: `python -m zoo COMMAND ...`; each is a file in `zoo/cli`.
+
+A command's help is its `_HELP`, with its docstring as `{about}`. It is read, not imported, so that it shows at once.
+"""
 
 import ast
 import importlib
@@ -22,6 +25,30 @@ def _first_line(path: Path) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
+def help_of(name: str) -> str | None:
+    """Returns the help of a command; None of one that prints its own.
+
+    Args:
+        name: of the command, as typed.
+    """
+    tree = ast.parse(_file(name).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != "_HELP":
+            continue
+        if isinstance(node.value, ast.Constant):
+            return str(node.value.value).format(about=(ast.get_docstring(tree) or "").strip())
+    return None
+
+
+def _file(name: str) -> Path:
+    return _FOLDER / f"{name.replace('-', '_')}.py"
+
+
+def _asks_for_help(name: str, rest: Sequence[str], text: str) -> bool:
+    """Whether help is meant: by name, or by leaving out what the usage asks for first."""
+    return bool({"--help", "-h"} & set(rest)) or (not rest and not text.startswith(f"usage: python -m zoo {name} ["))
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs a command and returns the exit code.
 
@@ -39,6 +66,10 @@ def main(arguments: Sequence[str]) -> int:
         error = OptionError(name, "unknown command", suggestion(name, found, "commands"))
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    text = help_of(name)
+    if text is not None and _asks_for_help(name, rest, text):
+        print(text, end="")
+        return 0
     code: int = importlib.import_module(f"zoo.cli.{name.replace('-', '_')}").main(rest)
     return code
 

@@ -127,7 +127,7 @@ def test_what_is_wrong_is_one_line(
 
 
 def test_a_checkpoint_is_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, _, err = generate(capsys)
+    code, _, err = generate(capsys, "prompt=a")
     assert code == 2 and err[-1].startswith("error: ckpt: needs a value")
     code, _, err = generate(capsys, f"ckpt={tmp_path}")
     assert code == 2 and err[-1].startswith(f"error: ckpt: no checkpoint in {tmp_path}")

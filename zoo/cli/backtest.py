@@ -36,9 +36,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: overrides of `configs/backtest.yaml`.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     run(_backtest, "backtest", argv=["-m zoo backtest", *arguments])
 
 

@@ -37,9 +37,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: a path, or overrides of the config of training.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     if len(arguments) == 1 and "=" not in arguments[0] and not arguments[0].startswith("-"):
         return _check_path(Path(arguments[0]).expanduser())
     run(_check_data, "train", argv=["-m zoo check", *arguments])

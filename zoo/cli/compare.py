@@ -49,9 +49,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: folders, and where to write.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     try:
         _compare(arguments)
     except RunError as error:

@@ -50,9 +50,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: overrides of `configs/export.yaml`.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     run(_export, "export", argv=["-m zoo export", *arguments])
 
 

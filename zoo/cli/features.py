@@ -55,9 +55,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: overrides of `configs/features.yaml`.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     run(_features, "features", argv=["-m zoo features", *arguments])
 
 

@@ -40,9 +40,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: overrides of `configs/forecast.yaml`.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     run(_forecast, "forecast", argv=["-m zoo forecast", *arguments])
 
 

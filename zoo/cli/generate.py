@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from zoo.data.tokenizer import Tokenizer
     from zoo.models.generation import Decoder
 
+_HELP = """\
+usage: python -m zoo generate ckpt=RUN [prompt=TEXT] [max_new_tokens=500] [temperature=0.8] [top_k=N] [top_p=P]
+
+{about}
+
+  ckpt=RUN            a checkpoint of a language model, or the directory of a run
+  prompt=TEXT         what the text begins with, taken as it is typed
+  max_new_tokens=500  how many tokens are written
+  temperature=0.8     0: always the most probable token; 1: as the model says
+  top_k=N             draws from the N most probable tokens alone
+  top_p=P             draws from the most probable tokens that together have the probability P
+  seed=0              of what is drawn
+  device=auto         cpu or cuda; auto: cuda where there is one
+"""
 _NUMBERS = {
     "max_new_tokens": ("an integer", Range(0)),
     "temperature": ("a number", Range(0)),

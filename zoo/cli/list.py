@@ -28,9 +28,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: names of groups.
     """
-    if {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     try:
         groups = [group_named(argument) for argument in arguments]
     except RunError as error:

@@ -36,9 +36,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: `start`, `end` and `steps`, and overrides of the config of training.
     """
-    if {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     own = [argument for argument in arguments if argument.partition("=")[0] in _OPTIONS]
     rest = [argument for argument in arguments if argument not in own]
     run(lambda cfg: _find(cfg, own, rest), "train", argv=["-m zoo lr-find", *rest])

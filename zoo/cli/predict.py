@@ -33,9 +33,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: overrides of `configs/predict.yaml`.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     run(_predict, "predict", argv=["-m zoo predict", *arguments])
 
 

@@ -44,9 +44,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: options of `configs/sample.yaml`.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     run(_sample, "sample", argv=["-m zoo sample", *arguments])
 
 

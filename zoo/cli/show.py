@@ -29,9 +29,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: names, each alone or with its group.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     try:
         choices = [_chosen(Tree(CONFIGS), argument) for argument in arguments]
     except RunError as error:
