@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Several: EXTRAS=dev,timm,notebooks
 EXTRAS ?= dev
 
-.PHONY: train test test-all install lint tensorboard bench
+.PHONY: train test test-all install lint docs tensorboard bench
 .DEFAULT_GOAL := train
 
 train: install
@@ -29,6 +29,11 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages in site/, made of the docstrings, the configs and the README; a broken link is an error.
+docs:
+	$(MAKE) install EXTRAS=$(EXTRAS),docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 tensorboard: install
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1
