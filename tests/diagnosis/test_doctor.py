@@ -248,7 +248,7 @@ def test_every_question_has_a_fault() -> None:
         {"val_loss": [1.1, 0.7, 0.5, 0.01, 0.03, 0.03, 0.03, 0.03]},  # twice as much of next to nothing
         {"layers": {"0": {"gradient_rms": 1e-9}}},  # Adam does not mind
         {"predicted_shares": ONE_CLASS, "steps": {"lr": [0.001 * number for number in range(8)]}},
-        {"waiting": 0.6, "waited": 0.001},  # a loop around tiny steps
+        {"waiting": 0.6, "waited": 0.004},  # a loop around tiny steps
         {"train_loss": 1.0, "val_loss": 1.0, "facts": {"num_classes": 0}, **NO_CLASSES},  # what a forecast can reach
         {"train_loss": -3.0, "val_loss": -2.9, "steps": {"loss": [-1.0] + [-3.0] * 7}, "facts": {"num_classes": 0}}
         | {**NO_CLASSES, "layers": updates(1e-4)},  # a likelihood

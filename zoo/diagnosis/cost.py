@@ -3,7 +3,7 @@
 from zoo.diagnosis.recorded import History, lasts
 
 MOST_WAITING = 0.3
-WORTHWHILE = 0.002  # seconds a batch: below, it is the loop around the steps that shows
+WORTHWHILE = 0.005  # seconds a batch: below, it may be the loop around the steps, on a machine that others use
 MOST_MEMORY = 0.92
 
 
