@@ -4,17 +4,15 @@ A step is what passes between the start of an epoch and the end of its last batc
 checkpoints; of an epoch that is looked at as often as a long run is, so that the first steps, which come closer, are
 not counted.
 
-    python benchmarks/doctor_cost.py [--only digits|fashion_mnist_resnet] [--rounds 7]
+    python benchmarks/doctor_cost.py [--only digits|fashion_mnist_resnet] [--rounds 5]
 """
 
-import argparse
 import tempfile
 import time
 
 import torch
-from interleaved import Timer, compare
+from interleaved import compare_chosen, seconds_a_step
 
-from zoo.build import build
 from zoo.config.entry import compose
 
 CASES = {  # overrides, and epochs, of which the first is not counted
@@ -24,23 +22,19 @@ CASES = {  # overrides, and epochs, of which the first is not counted
 BAR = 0.98
 
 
-def seconds(name: str, *overrides: str) -> float:
+def seconds(name: str, doctor: str) -> float:
     """Seconds a step of a case."""
     options, epochs = CASES[name]
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as directory:
         quiet = ["trainer=cpu", "trainer.limit_val_batches=1", "callbacks.console=null", f"output_dir={directory}/run"]
-        cfg = compose([*options, *quiet, f"trainer.max_epochs={epochs}", *overrides])
-        run = build(cfg, started=time.perf_counter())
-        timer = Timer(time.process_time)
-        run.trainer.callbacks.insert(0, timer)  # type: ignore[attr-defined]  # before checkpoints are saved
-        run.trainer.fit(run.task, datamodule=run.data)
-    return timer.seconds / timer.steps
+        cfg = compose([*options, *quiet, f"trainer.max_epochs={epochs}", doctor])
+        return seconds_a_step(cfg, time.process_time)
 
 
 def without(name: str) -> float:
     """Seconds a step without the doctor."""
-    return seconds(name, "+callbacks.doctor=null")
+    return seconds(name, "++callbacks.doctor=null")
 
 
 def with_doctor(name: str) -> float:
@@ -48,15 +42,5 @@ def with_doctor(name: str) -> float:
     return seconds(name, "++callbacks.doctor._target_=zoo.callbacks.doctor.Doctor")
 
 
-def main() -> None:
-    """Prints microseconds a step of both sides and their ratio for each case."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=CASES)
-    parser.add_argument("--rounds", type=int, default=7)
-    arguments = parser.parse_args()
-    names = [arguments.only] if arguments.only else CASES
-    compare(without, with_doctor, dict.fromkeys(names, BAR), rounds=arguments.rounds)
-
-
 if __name__ == "__main__":
-    main()
+    compare_chosen(__doc__, without, with_doctor, dict.fromkeys(CASES, BAR))

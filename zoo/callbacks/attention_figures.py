@@ -68,34 +68,34 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        weights = None
+        found = None
         if func is F.scaled_dot_product_attention:
-            weights = _weights(*args, **kwargs)
+            found = _scores(*args, **kwargs)
         elif func is F.multi_head_attention_forward:
-            weights = _weights_of_torch(*args, **kwargs)
-        elif func in _SOFTMAX and isinstance(result, Tensor) and result.ndim >= 2:
-            weights = result.detach()[:_SAMPLES]
-        if weights is not None:
-            self.entropies[self.name] = entropy(weights)
+            found = _scores_of_torch(*args, **kwargs)
+        elif func in _SOFTMAX and isinstance(args[0], Tensor) and args[0].ndim >= 2:
+            found = args[0].detach()[:_SAMPLES]
+        if found is not None:
+            self.entropies[self.name] = entropy(found)
         return result
 
 
 @torch.no_grad()
-def entropy(weights: Tensor) -> Tensor:
+def entropy(scores: Tensor) -> Tensor:
     """Returns the mean entropy of attention, as a share of that of looking everywhere alike; NaN where none chooses.
 
     Args:
-        weights: that add up to one over the last dimension, (..., S); what is 0 is not to be seen.
+        scores: of which the softmax over the last dimension is taken, (..., S); what is not to be seen has the lowest.
     """
-    weights = weights.float()
-    most = (weights > 0).sum(-1).float().log()
-    own = torch.special.entr(weights).sum(-1)
+    scores = scores.float()
+    most = (scores > -1e30).sum(-1).float().log()
+    own = torch.special.entr(scores.softmax(-1)).sum(-1)
     chooses = most > 0
     return torch.where(chooses, own / most.clamp_min(1e-6), 0).sum() / chooses.sum()
 
 
 @torch.no_grad()
-def _weights(
+def _scores(
     queries: Tensor,
     keys: Tensor,
     values: Tensor,
@@ -105,7 +105,7 @@ def _weights(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor | None:
-    """Returns the weights of some of the queries of `scaled_dot_product_attention`, (B, H, T, S)."""
+    """Returns the scores of some of the queries of `scaled_dot_product_attention`, (B, H, T, S)."""
     if queries.ndim != 4 or queries.shape[1] != keys.shape[1]:
         return None
     length, memory_length = queries.shape[2], keys.shape[2]
@@ -120,16 +120,23 @@ def _weights(
     if attn_mask is not None:
         mask = attn_mask.expand(*queries.shape[:2], length, memory_length)[:_SAMPLES].index_select(2, places)
         scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
-    return scores.softmax(-1)
+    return scores
 
 
 @torch.no_grad()
-def _weights_of_torch(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Tensor | None:
-    """Returns the weights that `nn.MultiheadAttention` computes but does not give, (B, T, S), as means over heads."""
+def _scores_of_torch(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Tensor | None:
+    """Returns the scores of `nn.MultiheadAttention`, which gives at most their softmax, (B, H, T, S)."""
     mask, padding = kwargs.get("attn_mask"), kwargs.get("key_padding_mask")
     if query.ndim != 3 or (mask is not None and mask.ndim != 2):
         return None
     own = {**kwargs, "need_weights": True, "training": False, "average_attn_weights": False, "is_causal": False}
     own["key_padding_mask"] = None if padding is None else padding[:_SAMPLES]
     few: Any = [part[:, :_SAMPLES].detach() for part in (query, key, value)]
-    return F.multi_head_attention_forward(*few, *args, **own)[1]
+    weights = F.multi_head_attention_forward(*few, *args, **own)[1]
+    if weights is None:
+        return None
+    scores = weights.clamp_min(1e-20).log()  # their softmax is the same
+    for hidden in (mask, None if padding is None else padding[:_SAMPLES, None, None]):
+        if hidden is not None:
+            scores = scores.masked_fill(hidden if hidden.dtype == torch.bool else hidden < -1e30, -torch.inf)
+    return scores
