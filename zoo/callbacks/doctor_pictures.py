@@ -95,7 +95,7 @@ def effective_rank(ranks: Mapping[str, float]) -> np.ndarray | None:
 
 
 def confusion_over_time(frames: Sequence[tuple[int, Tensor]], class_names: Sequence[str]) -> np.ndarray | None:
-    """Draws the confusions that are most frequent at the end, as shares of the true class, over validations.
+    """Draws the most frequent confusions, as shares of the true class, over validations.
 
     Args:
         frames: step and counts (K, K), row the true class, in the order of time.
@@ -111,9 +111,9 @@ def confusion_over_time(frames: Sequence[tuple[int, Tensor]], class_names: Seque
     names = list(class_names) if len(class_names) == size else [str(number) for number in range(size)]
     shares = counts / counts.sum(2, keepdims=True).clip(1)
     shares[:, range(size), range(size)] = 0
-    latest = shares[-max(1, len(shares) // 4) :].mean(0)  # of a single validation few samples would decide
-    pairs = [divmod(int(place), size) for place in np.argsort(-latest, axis=None, kind="stable")[:_MOST_PAIRS]]
-    pairs = [pair for pair in pairs if latest[pair] > 0]
+    often = shares.mean(0)
+    pairs = [divmod(int(place), size) for place in np.argsort(-often, axis=None, kind="stable")[:_MOST_PAIRS]]
+    pairs = [pair for pair in pairs if often[pair] > 0]
     if not pairs:
         return None
     steps = [step for step, _ in frames]
@@ -150,6 +150,7 @@ def _heat_maps(steps: Sequence[Step], panels: Sequence[Panel], title: str) -> np
 
 def _heat_map(axes: "Axes", table: np.ndarray, panel: Panel, steps: Sequence[int]) -> None:
     from matplotlib import colormaps
+    from matplotlib.ticker import MaxNLocator
 
     values = np.log10(table.clip(1e-12)) if panel.decimal else table
     colours = colormaps["viridis"].with_extremes(bad=_ABSENT)
@@ -161,6 +162,7 @@ def _heat_map(axes: "Axes", table: np.ndarray, panel: Panel, steps: Sequence[int
     places = np.unique(np.linspace(0, len(steps) - 1, 4).round().astype(int))
     axes.set_xticks(places, [f"{steps[place]:,}" for place in places], fontsize=7)
     bar = axes.figure.colorbar(picture, ax=axes, orientation="horizontal", pad=0.02, aspect=30)
+    bar.locator = MaxNLocator(4, steps=[1, 2, 5, 10])
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_visible(False)
     if panel.decimal:

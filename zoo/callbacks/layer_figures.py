@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 
 from zoo.callbacks.attention_figures import AttentionFigures
 from zoo.diagnosis.recorded import Layer
+from zoo.layers.lora import NAME as ADAPTER
 from zoo.layers.recurrent import RecurrentEncoder
 from zoo.layers.transformer_block import TransformerBlock
 
@@ -135,7 +136,7 @@ class LayerFigures:
         read = {}
         for name, (gradient, weights, update) in squares.items():
             rms = math.sqrt(gradient / sizes[name])
-            ratio = math.sqrt(update) / max(math.sqrt(weights), 1e-12)
+            ratio = math.sqrt(update / weights) if weights > 0 else math.nan
             read[name] = {"gradient_norm": math.sqrt(gradient), "gradient_rms": rms, "update_ratio": ratio}
         return read
 
@@ -156,7 +157,7 @@ def weights_of(model: nn.Module) -> Iterator[Weights]:
     for name, module in model.named_modules():
         if isinstance(module, EMBEDDINGS):
             continue
-        layer = name.partition(_PARAMETRIZED)[0]
+        layer = name.partition(_PARAMETRIZED)[0].partition(f".{ADAPTER}.")[0]
         for own, parameter in module.named_parameters(recurse=False):
             is_weight = "weight" in own or _PARAMETRIZED in name
             if is_weight and parameter.ndim >= 2 and parameter.requires_grad:
