@@ -7,6 +7,7 @@ import ast
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from zoo.config.suggest import suggestion
@@ -36,7 +37,8 @@ def help_of(name: str) -> str | None:
         if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != "_HELP":
             continue
         if isinstance(node.value, ast.Constant):
-            return str(node.value.value).format(about=(ast.get_docstring(tree) or "").strip())
+            with suppress(KeyError):  # it asks for more than its docstring
+                return str(node.value.value).format(about=(ast.get_docstring(tree) or "").strip())
     return None
 
 

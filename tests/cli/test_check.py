@@ -33,6 +33,12 @@ def test_help_lists_the_commands_with_what_they_do(arguments, capsys):
     assert "  check" in "\n".join(out) and commands()["check"] in "\n".join(out)
 
 
+@pytest.mark.parametrize("name", commands())
+def test_every_command_has_help(name, capsys):
+    code, out, err = run(capsys, name, "--help")
+    assert (code, err) == (0, []) and out[0].startswith(f"usage: python -m zoo {name} ")
+
+
 def test_every_command_says_what_it_does():
     assert all(commands().values())
 

@@ -23,9 +23,6 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: directories of runs.
     """
-    if not arguments or {"--help", "-h"} & set(arguments):
-        print(_HELP.format(about=(__doc__ or "").strip()), end="")
-        return 0
     try:
         _report([Path(argument).expanduser() for argument in arguments])
     except RunError as error:
