@@ -17,7 +17,7 @@ ROWS = [
     {"weights", "judging", "export"},
     {"resume", "failure", "report"},
     {"tasks", "callbacks", "data"},
-    {"models", "losses", "metrics", "optim", "diagnosis", "comparison"},
+    {"models", "losses", "metrics", "optim", "diagnosis", "comparison", "costs"},
     {"layers"},
     {"checkpoint"},
     {"batch", "download", "errors", "files", "memory", "ranges", "seeds", "signals"},

@@ -22,8 +22,42 @@
   (B, U), filled up with 0, with "target_length" (B,).
 """
 
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import torch
 from torch import Tensor
 
 Batch = dict[str, Tensor]
 
 NO_TARGET = -100  # the target where there is none, which torch's cross-entropy leaves out
+
+Value = TypeVar("Value")
+
+
+def repeated(value: Value, size: int, rows: int | None = None) -> Value:
+    """Makes a batch of `size` samples out of a smaller or larger one, by taking its samples in turn.
+
+    Args:
+        value: a batch: tensors (B, ...) and lists of B, in mappings.
+        size: samples in the result.
+        rows: B; None for the length of the first tensor.
+    """
+    rows = rows if rows is not None else next(len(tensor) for tensor in tensors_in(value) if tensor.ndim)
+    result: Any = value
+    if isinstance(value, Tensor) and value.ndim and len(value) == rows:
+        result = value.index_select(0, torch.arange(size, device=value.device) % rows)
+    elif isinstance(value, Mapping):
+        result = {key: repeated(item, size, rows) for key, item in value.items()}
+    elif isinstance(value, list | tuple) and len(value) == rows:
+        result = [value[row % rows] for row in range(size)]
+    return result  # type: ignore[no-any-return]
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yields the tensors in mappings and lists."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from tensors_in(item)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from zoo import signals
 from zoo.build import Run, build, build_data, build_trainer, prepare_process
+from zoo.callbacks.cost import Cost
 from zoo.callbacks.reports import reports
 from zoo.checkpoint import load_checkpoint
 from zoo.config.requeue import requeue
@@ -106,6 +107,9 @@ def _facts(run: Run) -> dict[str, Any]:
     best = _best_checkpoint(run.trainer)
     path = best and str(best.best_model_path)
     facts = {"epochs": run.trainer.current_epoch, "global_step": run.trainer.global_step, "best_checkpoint": path}
+    for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Cost):
+            facts |= callback.facts(run.trainer)
     verdicts = _verdicts(run.trainer)
     return facts if verdicts is None else {**facts, "alarms": "; ".join(verdict.name for verdict in verdicts)}
 

@@ -19,7 +19,7 @@ def test_what_a_run_logs_is_read_off_its_config() -> None:
     names = logged_names(values())
     assert names == {
         *("train/loss", "train/accuracy", "val/loss", "val/accuracy", "val/f1_macro"),
-        "throughput/samples_per_second",
+        *("throughput/samples_per_second", "cost/waiting_share"),
     }
 
 

@@ -15,6 +15,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from torch import Tensor, nn
 
 from tests.callbacks.tiny_run import tiny_trainer
+from zoo.batch import repeated
 from zoo.data.augment import BatchAugment
 from zoo.data.memory_images import MemoryImages
 from zoo.data.synthetic_images import SyntheticImages
@@ -22,7 +23,7 @@ from zoo.errors import OptionError
 from zoo.losses.classification import CrossEntropy
 from zoo.tasks.batch_size import VARIABLE, bisect, choose_batch_size, extrapolate, largest_batch_size, predict
 from zoo.tasks.classification import ClassificationTask
-from zoo.tasks.trial_step import Taken, TrialStep, repeated, without_trace
+from zoo.tasks.trial_step import Taken, TrialStep, without_trace
 
 CPU = torch.device("cpu")
 

@@ -58,6 +58,12 @@ class RunRecord(Callback):
         output_dir: the directory of the run.
         config: the resolved config as plain values.
         started: `time.perf_counter()` at the start of the process.
+
+    Attributes:
+        rates: samples a second of all processes, of each epoch.
+        seconds_waited: that training has waited for batches so far: for the loader, and until the batch was moved and
+            finished. On CUDA, where the device may still be busy with the step before, it is the most that it can be.
+        seconds_trained: of all epochs that are over, without validation.
     """
 
     def __init__(self, output_dir: Path, *, config: dict[str, Any], started: float) -> None:
@@ -65,7 +71,9 @@ class RunRecord(Callback):
         self.seconds_before = 0.0  # that the run took until it was last interrupted
         self.seconds_to_first_step: float | None = None
         self.rates: list[float] = []
-        self._epoch_started = self._seconds_idle = 0.0
+        self.seconds_waited = self.seconds_trained = 0.0
+        self._epoch_started = self._seconds_idle = self._waited_before = 0.0
+        self._loop: Any = None
         self._at_validation = (0, 0.0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -79,6 +87,13 @@ class RunRecord(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the epoch's clock."""
         self._epoch_started, self._seconds_idle, self._at_validation = time.perf_counter(), 0.0, (0, 0.0)
+        self._waited_before, self._loop = self.seconds_waited, trainer.fit_loop.epoch_loop
+        if not hasattr(self._loop, "asked"):  # a loop of Lightning's own, which notes no time
+            self.on_train_batch_start = None  # type: ignore[assignment,method-assign]
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Adds how long the batch was waited for; this callback is the first, so that others do not count."""
+        self.seconds_waited += time.perf_counter() - self._loop.asked
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Notes when the first step was done; then the hook switches itself off."""
@@ -98,11 +113,19 @@ class RunRecord(Callback):
         batches, seconds = self._at_validation
         if batches != _batches(trainer):
             batches, seconds = _batches(trainer), self._seconds_training(pl_module)
+        if not batches:  # a run that was stopped when the epoch began
+            return
         rate = batches * _data(trainer).batch_size * trainer.world_size / seconds
         self.rates.append(rate)
+        self.seconds_trained += seconds
         pl_module.log("throughput/samples_per_second", rate)
+        pl_module.log("cost/waiting_share", (self.seconds_waited - self._waited_before) / seconds)
         if tokens := _tokens_per_sample(trainer):
             pl_module.log("throughput/tokens_per_second", rate * tokens)
+
+    def leave_out(self, seconds: float) -> None:
+        """Takes seconds of this epoch for no part of training."""
+        self._seconds_idle += seconds
 
     def _seconds_training(self, pl_module: LightningModule) -> float:
         """Seconds of training in this epoch so far."""
@@ -136,7 +159,8 @@ class RunRecord(Callback):
         rate = statistics.median(self.rates) if self.rates else None
         tokens = _tokens_per_sample(trainer)
         of_tokens = {"tokens_per_second": None if rate is None else rate * tokens} if tokens else {}
-        return {"samples_per_second": rate, **of_tokens}
+        share = self.seconds_waited / self.seconds_trained if self.seconds_trained else None
+        return {"samples_per_second": rate, **of_tokens, "waiting_share": share}
 
     def _seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.started

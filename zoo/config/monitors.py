@@ -13,7 +13,7 @@ from zoo.config.suggest import suggestion
 from zoo.errors import OptionError
 
 # Logged in every run: the learning rate by the base task, the throughput by the record of the run.
-_ALWAYS = {"throughput/samples_per_second"}
+_ALWAYS = {"throughput/samples_per_second", "cost/waiting_share"}
 _STAGES = {"train": "train_metrics", "val": "metrics"}  # those of the test come after all that monitors
 _BASE = ("zoo.tasks.base", "Task")
 # Metrics of one value, and the callbacks that log nothing one could monitor.

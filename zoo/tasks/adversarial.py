@@ -5,7 +5,7 @@ exponential moving average of the generator's weights (Karras et al., 2018, arXi
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -226,6 +226,25 @@ class AdversarialTask(GenerativeTask):
         real, labels = batch["input"].to(self.dtype), labels_of(batch)
         self.model.score(real, labels)
         self.model.score(self._generate(labels), labels)
+
+    def step_losses(self, batch: Batch) -> Iterator[tuple[Tensor, float]]:
+        """Yields the loss of the discriminator, with penalties, and that of the generator."""
+        real, labels = batch["input"].to(self.dtype), labels_of(batch)
+        fake = self._generate(labels)
+        with parametrize.cached():
+            scores = self.model.score(real, labels), self.model.score(fake.detach(), labels)
+            score = functools.partial(self.model.score, labels=labels)
+            penalties = self.criterion.penalties(score, real, fake.detach(), step=0)
+        yield sum(penalties.values(), self.criterion.discriminator(*scores)), 1.0
+        for parameter in self._judging:
+            parameter.requires_grad_(False)
+        with parametrize.cached():
+            with torch.no_grad():
+                real_scores = self.model.score(real, labels) if self.criterion.needs_real else None
+            loss = self.criterion.generator(self.model.score(fake, labels), real_scores)
+        yield loss, 1 / self.discriminator_steps
+        for parameter in self._judging:
+            parameter.requires_grad_(True)
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -6,7 +6,7 @@ each stage; it knows no architecture and no modality. A concrete task gives thre
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -156,6 +156,13 @@ class Task(ResumableModule):
     def replay(self, batch: Batch) -> None:
         """Computes the losses of a batch once more."""
         self.losses(self(batch), batch)
+
+    def step_losses(self, batch: Batch) -> Iterator[tuple[Tensor, float]]:
+        """Yields the loss of a batch."""
+        loss = self.losses(self(batch), batch)["loss"]
+        if self.l1:
+            loss = loss + self.l1 * l1_penalty(decayed_parameters(self.model).values())
+        yield loss, 1.0
 
     def setup(self, stage: str) -> None:
         """Prepares for fit, validate or test; a validation that is no part of a fit stands in for a test."""

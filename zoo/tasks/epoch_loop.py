@@ -6,6 +6,7 @@ does not step a plateau schedule. Here the position is one triple - epoch, batch
 validation is due - and all counters follow from it. An epoch that is resumed starts as any other does.
 """
 
+import time
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -26,12 +27,16 @@ class EpochLoop(_TrainingEpochLoop):
 
     Args:
         trainer: the trainer whose loop it replaces, by `EpochLoop.install`.
+
+    Attributes:
+        asked: `time.perf_counter()` when the loader was asked for the last batch.
     """
 
     def __init__(self, trainer: Trainer) -> None:
         replaced = trainer.fit_loop.epoch_loop
         self.resumed: dict[str, Any] | None = None
         self._is_validation_due = False
+        self.asked = 0.0
         super().__init__(trainer, replaced.min_steps, replaced.max_steps)
 
     @property
@@ -89,6 +94,11 @@ class EpochLoop(_TrainingEpochLoop):
         """Starts the counters of an epoch anew, unless they stand where the position says."""
         if self.resumed is None:
             super().reset()
+
+    def advance(self, data_fetcher: Any) -> None:
+        """Takes a batch and trains on it."""
+        self.asked = time.perf_counter()
+        super().advance(data_fetcher)
 
     def on_run_start(self, data_fetcher: Any) -> None:
         """Runs the validation that was due when the checkpoint was saved."""

@@ -6,7 +6,7 @@ epoch began goes into the checkpoint. Supervised and adversarial tasks share it.
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -71,6 +71,13 @@ class ResumableModule(LightningModule):
 
     def replay(self, batch: Batch) -> None:
         """Computes once more what a step of training computes of a batch, without gradients."""
+        raise NotImplementedError
+
+    def step_losses(self, batch: Batch) -> Iterator[tuple[Tensor, float]]:
+        """Yields each loss whose gradients a step of training takes, and in what share of the batches it does.
+
+        The gradients are to be taken before the next one is asked for. Nothing is recorded, and no trainer is needed.
+        """
         raise NotImplementedError
 
     def check_options(self, data: Mapping[str, Any], trainer: Mapping[str, Any]) -> None:

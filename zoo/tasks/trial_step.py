@@ -1,17 +1,17 @@
 """What one training step takes of a device's memory, measured on copies that leave no trace."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from zoo.batch import Batch
+from zoo.batch import Batch, repeated, tensors_in
 from zoo.memory import give_back_memory, peak_resident_memory, reset_peak_memory, resident_memory
 from zoo.optim.optimizers import build_optimizer
 from zoo.tasks.base import Task
@@ -19,8 +19,6 @@ from zoo.tasks.base import Task
 _ROWS = 32  # samples that are loaded; larger batches repeat them
 _COPIES_OF_PREDICTIONS = 3  # of a window: as collected, joined, and finished for the metrics
 _BATCHES_A_WORKER = 2  # that it has ready, as torch's loader does
-
-Value = TypeVar("Value")
 
 
 class Data(Protocol):
@@ -156,34 +154,7 @@ def _peak(device: torch.device) -> int:
     return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else peak_resident_memory()
 
 
-def repeated(value: Value, size: int, rows: int | None = None) -> Value:
-    """Makes a batch of `size` samples out of a smaller or larger one, by taking its samples in turn.
-
-    Args:
-        value: a batch: tensors (B, ...) and lists of B, in mappings.
-        size: samples in the result.
-        rows: B; None for the length of the first tensor.
-    """
-    rows = rows if rows is not None else next(len(tensor) for tensor in _tensors(value) if tensor.ndim)
-    result: Any = value
-    if isinstance(value, Tensor) and value.ndim and len(value) == rows:
-        result = value.index_select(0, torch.arange(size, device=value.device) % rows)
-    elif isinstance(value, Mapping):
-        result = {key: repeated(item, size, rows) for key, item in value.items()}
-    elif isinstance(value, list | tuple) and len(value) == rows:
-        result = [value[row % rows] for row in range(size)]
-    return result  # type: ignore[no-any-return]
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _tensors(item)
-
-
 def _bytes(value: Any) -> int:
     """Returns the bytes of all tensors within, each storage counted once."""
-    storages = [tensor.untyped_storage() for tensor in _tensors(value)]
+    storages = [tensor.untyped_storage() for tensor in tensors_in(value)]
     return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
