@@ -7,7 +7,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ class RunRecord(Callback):
         if trainer.is_global_zero:
             data = _data(trainer)
             facts = {"seed": self.config["seed"], "data_fingerprint": data.fingerprint}
-            facts |= {"samples": dict(getattr(data, "sizes", {})), "class_names": list(data.class_names)[:_NAMES]}
+            facts |= {"samples": _sizes(trainer, data), "class_names": list(data.class_names)[:_NAMES]}
             write_json(self.output_dir / "environment.json", {**environment(trainer), **facts})
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -209,6 +209,14 @@ def _batches(trainer: Trainer) -> int:
 def _tokens_per_sample(trainer: Trainer) -> int | None:
     """How many tokens a sample has, where all have the same number of them."""
     return getattr(_data(trainer), "tokens_per_sample", None)
+
+
+def _sizes(trainer: Trainer, data: Any) -> dict[str, int]:
+    """Returns how many samples each split has; of data that do not say, those that one process trains on."""
+    if sizes := getattr(data, "sizes", None):
+        return dict(sizes)
+    order = getattr(trainer.train_dataloader, "sampler", None)
+    return {"train": len(order)} if isinstance(order, Sized) and trainer.world_size == 1 else {}
 
 
 def _data(trainer: Trainer) -> Any:
