@@ -47,6 +47,14 @@ def test_a_linear_layer_takes_what_its_matrix_does() -> None:
     assert step.curve and step.peak >= 4 * (30 * 20 + 20)
 
 
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize("groups", [1, 4, 8])
+def test_gradients_of_a_convolution_in_groups_take_twice_what_it_does(kind: type[nn.Conv2d], groups: int) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), kind(8, 8, 3, stride=2, padding=1, groups=groups))
+    step, first = measured(model, 3, 9, 9, rows=2), 2 * (2 * 9 * 9) * 3 * 8
+    assert step.backward == 2 * (step.forward - first) + first  # the images need no gradient
+
+
 class Norms(nn.Sequential):
     def __init__(self) -> None:
         wide = [nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)]

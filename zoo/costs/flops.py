@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils.flop_counter import conv_flop_count, flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 aten = torch.ops.aten
 
@@ -37,6 +37,13 @@ def _cudnn_backward(*args: Any, **options: Any) -> int:
     return 2 * _cudnn(*args, **options)
 
 
+def _convolution_backward(gradients: Tensor, inputs: Tensor, weight: Tensor, *args: Any, **__: Any) -> int:
+    """Takes what the convolution itself does for each gradient; torch's formula forgets groups."""
+    transposed, wanted = args[4], args[7]
+    flops = int(conv_flop_count(inputs.shape, weight.shape, gradients.shape, transposed))  # type: ignore[arg-type]
+    return flops * sum(map(bool, wanted[:2]))
+
+
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
     return int(sdpa_flop_count(query.shape, key.shape, value.shape))  # type: ignore[no-untyped-call]
 
@@ -49,6 +56,7 @@ def _attention_backward(gradients: Tensor, query: Tensor, key: Tensor, value: Te
 # By kernel; each takes the arguments of the kernel, and as `out_val` what it returned.
 FORMULAS: dict[Any, Callable[..., int]] = {
     **flop_registry,
+    aten.convolution_backward: _convolution_backward,
     aten.mkldnn_rnn_layer: _mkldnn,
     aten.mkldnn_rnn_layer_backward: _mkldnn_backward,
     aten._cudnn_rnn: _cudnn,
