@@ -61,3 +61,12 @@ def test_two_networks_cost_what_both_do(tmp_path: Path) -> None:
     # The gradients of a network are freed before those of the other are made.
     assert cost["memory_gradients_mb"] == pytest.approx(cost["measured_memory_gradients_mb"], rel=0.15)
     assert cost["memory_optimizer_mb"] > 2 * cost["memory_gradients_mb"]
+
+
+def test_memory_is_that_of_the_longest_samples(tmp_path: Path) -> None:
+    text = ["data=python_lines", "data.source.num_lines=300", "trainer.max_epochs=1", *TINY[2:-2]]
+    train(compose([*text, "callbacks.cost.seconds=0.01", f"output_dir={tmp_path}"]))
+    cost = json.loads((tmp_path / "cost.json").read_text())
+    assert any("the longest samples" in note for note in cost["notes"])
+    parts = sum(cost[f"memory_{part}_mb"] for part in ("weights", "optimizer", "activations", "batch"))
+    assert cost["memory_peak_mb"] > parts

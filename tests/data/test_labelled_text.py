@@ -115,3 +115,8 @@ def test_the_summary_says_how_much_is_unknown():
     assert lines[0].startswith("train        108 texts, ") and lines[0].endswith("% of them unknown")
     assert "classes      2: bad 80, good 80" in lines
     assert "max_length   12" in lines
+
+
+def test_the_largest_batch_has_the_longest_texts():
+    data = data_of()
+    assert data.largest_batch(4)["input"].shape == (4, int(data.tokens["train"].lengths.max()))

@@ -60,6 +60,8 @@ class Cost(Callback):
         self._clock: tuple[int, float, float | None] | None = None  # batches, time, joules when it was started
         self._timed_batches, self._timed_seconds, self._timed_joules = 0, 0.0, 0.0
         self._epochs: list[float] = []
+        self._beside: list[float] = []  # of each epoch after the first, what was neither training nor validation
+        self._validated = 0  # validations before this epoch
         self._epoch_started = self._started = 0.0
         self._joules: float | None = None
         self._validation: list[float] = []
@@ -78,7 +80,7 @@ class Cost(Callback):
         """Ends the clock of the epoch before."""
         now = time.perf_counter()
         if self._epoch_started:
-            self._epochs.append(now - self._epoch_started)
+            self._end_epoch(trainer, now)
         self._epoch_started = now
         if len(self._epochs) == 2 and self.forecast is not None:
             self._correct(trainer, self.forecast)
@@ -121,8 +123,10 @@ class Cost(Callback):
         self._validation_started = _now(pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ends the clock of validation."""
+        """Ends the clock of validation; until time was told, what was measured goes before what would be guessed."""
         self._validation.append(_now(pl_module) - self._validation_started)
+        if self.forecast is not None and self.forecast.seconds_per_batch is None:
+            self.forecast.seconds_per_validation = self._validation[-1]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs what the epoch cost."""
@@ -135,7 +139,7 @@ class Cost(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes forecast and measurement side by side."""
         now = time.perf_counter()
-        self._epochs.append(now - self._epoch_started)
+        self._end_epoch(trainer, now)
         if self.forecast is not None and self.forecast.seconds_per_batch is None and self._probed_at is not None:
             self._take_time_of_epochs(trainer, self.forecast)
         # The first epoch has what happens once: kernels that are loaded, files that are read for the first time.
@@ -168,6 +172,15 @@ class Cost(Callback):
         mfu = None if rate is None else self._mfu(trainer, rate)
         return {"flops_per_sample": flops, "flops_per_second": rate, **({} if mfu is None else {"mfu": mfu})}
 
+    def _end_epoch(self, trainer: Trainer, now: float) -> None:
+        """Notes how long an epoch took, and after the first one, what of that was neither training nor validation."""
+        self._epochs.append(now - self._epoch_started)
+        record, validation = _record(trainer), sum(self._validation[self._validated :])
+        self._validated = len(self._validation)
+        if record is not None and record.rates and len(self._epochs) > 1 and self.forecast is not None:
+            samples = self.forecast.length.batches * self.forecast.length.batch_size * trainer.world_size
+            self._beside.append(max(self._epochs[-1] - samples / record.rates[-1] - validation, 0.0))
+
     def _warm_up(self, trainer: Trainer) -> int:
         workers = getattr(trainer.datamodule, "num_workers", 0)  # type: ignore[attr-defined]
         return _WARM_UP + _AHEAD * (workers if isinstance(workers, int) else 0)
@@ -189,13 +202,17 @@ class Cost(Callback):
         for name in ("weights", "optimizer"):
             self._measured[f"memory_{name}_mb"] = getattr(memory, name) / 2**20
         try:
-            step = self._step(trainer, task, batch)
+            rows = next(len(tensor) for tensor in tensors_in(batch) if tensor.ndim)
+            step, largest = self._step(trainer, task, batch, rows=rows), self._largest(trainer, task, rows=rows)
         except Exception as error:  # whatever it is, the run itself goes on
             forecast.notes.append(f"operations and activations are not measured ({' '.join(str(error).split())[:120]})")
         else:
             memory.batch, memory.activations = bytes_of(tensors_in(batch)), step.activations
             kept = memory.gradients if trainer.accumulate_grad_batches > 1 or exchanged else 0.0
             memory.peak = memory.weights + memory.optimizer + memory.batch + step.peak + kept
+            if largest is not None:
+                memory.peak = max(memory.peak, memory.weights + memory.optimizer + largest + kept)
+                forecast.notes.append("batches differ in size: the most memory at once is that of the longest samples")
             forecast.forward, forecast.backward = step.forward / step.rows, step.backward / step.rows
         if _is_compiled(task):
             forecast.notes.append("operations and memory are those of the model without torch.compile")
@@ -209,8 +226,19 @@ class Cost(Callback):
         if (record := _record(trainer)) is not None:
             record.leave_out(time.perf_counter() - started)
 
-    def _step(self, trainer: Trainer, task: Any, batch: Batch) -> StepCost:
-        """Measures a step of a few samples of a batch on a copy, and says what it takes for all of them.
+    def _largest(self, trainer: Trainer, task: Any, *, rows: int) -> float | None:
+        """Returns the bytes of the largest batch and of its step; None where all batches are of one size."""
+        data = copy.copy(trainer.datamodule)  # type: ignore[attr-defined]  # loaders note their order on it
+        if not hasattr(data, "largest_batch"):
+            return None
+        with isolate_rng(include_cuda=task.device.type == "cuda"):
+            loaded = repeated(data.largest_batch(_ROWS[-1]), _ROWS[-1])
+            moved = data.transfer_batch_to_device(trainer.precision_plugin.convert_input(loaded), task.device, 0)
+            batch = data.prepare_batch(moved, train=True)
+        return bytes_of(tensors_in(batch)) * rows / _ROWS[-1] + self._step(trainer, task, batch, rows=rows).peak
+
+    def _step(self, trainer: Trainer, task: Any, batch: Batch, *, rows: int) -> StepCost:
+        """Measures a step of a few samples of a batch on a copy, and says what it takes for so many rows.
 
         Raises:
             ValueError: weights are spread over processes.
@@ -221,15 +249,14 @@ class Cost(Callback):
             copied = _copy(task)
             own = [*_state(copied)]
 
-            def measured(rows: int) -> StepCost:
+            def measured(size: int) -> StepCost:
                 for parameter in copied.parameters():
                     parameter.grad = None
-                few = repeated(batch, rows)
+                few = repeated(batch, size)
                 losses = functools.partial(_losses, copied, few, trainer.precision_plugin)
-                return measure_step(losses, rows=rows, known=[*own, *tensors_in(few)])
+                return measure_step(losses, rows=size, known=[*own, *tensors_in(few)])
 
-            steps = [measured(rows) for rows in _ROWS]
-        rows = next(len(tensor) for tensor in tensors_in(batch) if tensor.ndim)
+            steps = [measured(size) for size in _ROWS]
         return extrapolate(*steps, rows=rows)
 
     def _stop_clock(self, trainer: Trainer, pl_module: LightningModule, number: int) -> None:
@@ -246,6 +273,7 @@ class Cost(Callback):
         self.forecast.seconds_per_batch = self._timed_seconds / self._timed_batches
         self.forecast.watts = self._timed_joules / self._timed_seconds or None
         self.forecast.guess_validation(_validation_samples(trainer))
+        self.forecast.seconds_beside = statistics.median(self._beside) if self._beside else 0.0
         self._tell_time(trainer)
 
     def _tell_time(self, trainer: Trainer) -> None:
@@ -259,7 +287,7 @@ class Cost(Callback):
         record = _record(trainer)
         if record is not None and record.rates:
             forecast.seconds_per_batch = forecast.length.batch_size * trainer.world_size / record.rates[-1]
-            forecast.seconds_per_validation = self._validation[-1] if self._validation else None
+            forecast.seconds_beside = statistics.median(self._beside) if self._beside else 0.0
             self._tell_time(trainer)
 
     def _correct(self, trainer: Trainer, forecast: Forecast) -> None:

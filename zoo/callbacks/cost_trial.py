@@ -59,13 +59,13 @@ class CostTrial(Cost):
         super().on_validation_end(trainer, pl_module)
         assert self.forecast is not None
         loader: Any = trainer.val_dataloaders
-        total, taken = len(loader), len(self._ends)
+        total, taken = -(-len(loader) // self.processes), len(self._ends)
         if total <= taken or taken < 3:
             self.forecast.seconds_per_validation = self._validation[-1] * total / max(taken, 1)
             return
         each = statistics.median(later - earlier for earlier, later in zip(self._ends, self._ends[1:], strict=False))
         rest = self._validation[-1] - (self._ends[-1] - self._validation_started)
-        self.forecast.seconds_per_validation = each * total / self.processes + rest
+        self.forecast.seconds_per_validation = each * total + rest
 
     def _correct(self, trainer: Trainer, forecast: Forecast) -> None:
         """Nothing is to be corrected before it was said."""

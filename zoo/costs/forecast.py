@@ -19,7 +19,7 @@ class Memory:
         activations: what the forward pass saves for the backward pass; None where it could not be measured.
         batch: the finished batch; None likewise.
         peak: the most that is taken at once, with the batch and all that is temporary; None likewise. It is less than
-            the sum, where activations are freed before gradients are made.
+            the sum, where activations are freed before gradients are made, and more, where batches differ in size.
     """
 
     weights: float = 0.0
@@ -62,6 +62,8 @@ class Forecast:
         backward: of its gradients, likewise.
         seconds_per_batch: of training, with the time that a batch is waited for; None until it was timed.
         seconds_per_validation: None where it was neither timed nor guessed.
+        seconds_beside: of an epoch, that are neither training nor validation, such as the saving of checkpoints; 0 as
+            long as no epoch was timed.
         watts: that the device takes while it trains; None where it does not tell.
         notes: what was not counted or measured, and why.
     """
@@ -74,6 +76,7 @@ class Forecast:
     backward: float | None = None
     seconds_per_batch: float | None = None
     seconds_per_validation: float | None = None
+    seconds_beside: float = 0.0
     watts: float | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -91,9 +94,9 @@ class Forecast:
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """Of training and validation."""
-        training = self.seconds_of_training
-        return None if training is None else training + self.length.validations * (self.seconds_per_validation or 0.0)
+        """Of training and validation, and of what else an epoch was seen to have."""
+        training, validation = self.seconds_of_training, self.length.validations * (self.seconds_per_validation or 0.0)
+        return None if training is None else training + validation + self.seconds_beside
 
     @property
     def seconds_in_all(self) -> float | None:

@@ -151,6 +151,11 @@ class LabelledText(LabelledData):
             start=self.batches_trained if train else lambda: 0,
         )
 
+    def largest_batch(self, batch_size: int) -> Batch:
+        """Returns the training batch that takes the most memory."""
+        rows = self.tokens["train"].lengths.argsort(descending=True, stable=True)[:batch_size]
+        return {"input": self.tokens["train"].padded(rows), "target": self.labels["train"][rows], "index": rows}
+
     def prepare_batch(self, batch: Batch, train: bool) -> Batch:
         """Returns the batch: "input" int64 (B, T), filled up with 0, "target" (B,) and "index" (B,)."""
         if not train or self.word_dropout is None:
