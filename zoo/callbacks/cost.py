@@ -126,7 +126,7 @@ class Cost(Callback):
         """Ends the clock of validation; until time was told, what was measured goes before what would be guessed."""
         self._validation.append(_now(pl_module) - self._validation_started)
         if self.forecast is not None and self.forecast.seconds_per_batch is None:
-            self.forecast.seconds_per_validation = self._validation[-1]
+            self.forecast.seconds_per_validation = statistics.median(self._validation[1:] or self._validation)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs what the epoch cost."""
@@ -286,7 +286,9 @@ class Cost(Callback):
         """Says how long a run takes whose epochs are too short for a window of steps in one of them."""
         record = _record(trainer)
         if record is not None and record.rates:
-            forecast.seconds_per_batch = forecast.length.batch_size * trainer.world_size / record.rates[-1]
+            forecast.seconds_per_batch = (
+                forecast.length.batch_size * trainer.world_size / statistics.median(record.rates[1:] or record.rates)
+            )
             forecast.seconds_beside = statistics.median(self._beside) if self._beside else 0.0
             self._tell_time(trainer)
 
