@@ -1,8 +1,8 @@
 """How well a run's cost is forecast: the peak of memory and the time of an epoch of ten models, against what they take.
 
 Memory is measured on the CPU by the profiler's record of every allocation in 198 real steps at most, beside what was
-there before: weights, averages and optimizer state. Time is the median epoch after the first, with validation. Each case
-runs in a process of its own, on one thread, first for time and then for memory; all ten take six minutes.
+there before: weights, averages and optimizer state. Time is the median epoch after the first, with validation. Each
+case runs in a process of its own, on one thread, first for time and then for memory; all ten take six minutes.
 
     PYTHONPATH=. python benchmarks/cost_forecast.py [--only vit] [--rounds 1]
 """
