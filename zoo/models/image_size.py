@@ -1,10 +1,10 @@
 """Whether a network can take images of a size, found without computing anything."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.func import functional_call
 
 CANDIDATES = (16, 32, 48, 64, 96, 128, 160, 224, 299)
 
@@ -40,18 +40,15 @@ def check_image_size(model: nn.Module, in_channels: int, image_size: int | Seque
 
 
 def _problem(model: nn.Module, in_channels: int, *sides: int) -> str | None:
-    # Not `state_dict`, which leaves out buffers that are not saved.
-    state = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-    images = torch.empty(2, in_channels, *sides, device="meta")
-    training = model.training
-    model.eval()
+    # A copy whose weights have no storage: what a module keeps of a forward pass, such as anchors, must not stay.
+    # Not made of `state_dict`, which leaves out buffers that are not saved.
+    weights = {id(tensor): nn.Parameter(tensor.to("meta"), tensor.requires_grad) for tensor in model.parameters()}
+    copied = copy.deepcopy(model, weights | {id(tensor): tensor.to("meta") for tensor in model.buffers()}).eval()
     try:
         with torch.no_grad():
-            functional_call(model, state, (images,))
+            copied(torch.empty(2, in_channels, *sides, device="meta"))
     except NotImplementedError:  # an operation that has no shape rule; the first step will tell
         return None
     except (RuntimeError, ValueError, AssertionError) as error:
         return next(iter(str(error).splitlines()), type(error).__name__)
-    finally:
-        model.train(training)
     return None
