@@ -27,7 +27,7 @@ def seconds(name: str, doctor: str) -> float:
     options, epochs = CASES[name]
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as directory:
-        quiet = ["trainer=cpu", "trainer.limit_val_batches=1", "callbacks.console=null", f"output_dir={directory}/run"]
+        quiet = ["trainer=cpu", "trainer.limit_val_batches=0", "callbacks.console=null", f"output_dir={directory}/run"]
         cfg = compose([*options, *quiet, f"trainer.max_epochs={epochs}", doctor])
         return seconds_a_step(cfg, time.process_time)
 

@@ -19,6 +19,7 @@ from zoo.callbacks.tensorboard import TensorBoard
 from zoo.diagnosis.recorded import History, Validation
 
 _FIRST_PICTURES = 120.0  # seconds of a run; the next ones come after twice the time, and so on
+_MOST_PENDING = 32  # steps that are kept until they are written
 
 
 class DoctorPage:
@@ -26,8 +27,20 @@ class DoctorPage:
 
     def __init__(self) -> None:
         self._started, self._wait = time.monotonic(), _FIRST_PICTURES
+        self._pending: list[Recorded] = []
 
     def add_step(self, trainer: Trainer, recorded: Recorded) -> None:
+        """Takes in what a step has shown, which is written when training pauses: no step waits for it."""
+        self._pending.append(recorded)
+        if len(self._pending) >= _MOST_PENDING:
+            self._write_steps(trainer)
+
+    def _write_steps(self, trainer: Trainer) -> None:
+        for recorded in self._pending:
+            self._write_step(trainer, recorded)
+        self._pending = []
+
+    def _write_step(self, trainer: Trainer, recorded: Recorded) -> None:
         """Adds the points of a step to the curves, and its histograms."""
         step, layers = recorded.step.step, recorded.step.layers.values()
         norms = [layer.gradient_norm for layer in layers if not math.isnan(layer.gradient_norm)]
@@ -43,6 +56,7 @@ class DoctorPage:
 
     def add_validation(self, trainer: Trainer, seen: Validation) -> None:
         """Adds the gap between training and validation, and the share of time spent waiting for data."""
+        self._write_steps(trainer)
         points = {"generalisation/loss_gap": seen.val_loss - seen.train_loss, "doctor/waiting_for_data": seen.waiting}
         for logger in _pages(trainer):
             logger.log_metrics({name: value for name, value in points.items() if not math.isnan(value)}, seen.step)
@@ -70,6 +84,7 @@ class DoctorPage:
             confusions: how often each class was taken for each, (K, K), with the step it was.
             ranks: effective ranks by layer; None before training has ended.
         """
+        self._write_steps(trainer)
         if not shows(trainer):
             return
         names = [str(name) for name in getattr(trainer.datamodule, "class_names", ())]  # type: ignore[attr-defined]
