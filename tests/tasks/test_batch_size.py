@@ -131,7 +131,10 @@ def test_what_a_step_takes_grows_with_its_batch() -> None:
     with without_trace(CPU):
         trial = TrialStep(task(), data(), device=CPU, precision=Precision(), window=1)
         trial.bytes_at(64)
-        small, large = trial.bytes_at(512), trial.bytes_at(2048)
+        # The least of three: what other tests of this process leave to its allocator only adds.
+        small, large = (
+            min((trial.bytes_at(size) for _ in range(3)), key=lambda taken: taken.most) for size in (512, 2048)
+        )
     activations = 4 * 32 * 14 * 14 * 4  # of a sample: convolution, norm, activation, dropout; float32
     assert 0.8 * activations < (large.most - small.most) / 1536 < 5 * activations
     assert large.forward <= large.most
