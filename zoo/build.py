@@ -23,6 +23,7 @@ from zoo.batch import Batch
 from zoo.callbacks.checkpoint_io import BackgroundCheckpointIO
 from zoo.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from zoo.callbacks.hooks import NoProfiler, drop_empty_hooks
+from zoo.callbacks.profile import Profile
 from zoo.callbacks.run_record import RunRecord
 from zoo.callbacks.stop_on_signal import StopOnSignal
 from zoo.callbacks.watch_ranks import WatchRanks
@@ -92,6 +93,7 @@ def build(cfg: DictConfig, *, started: float, overrides: Sequence[str] | None = 
     """
     prepare_process()
     _check_length(cfg.trainer)
+    _check_profile(cfg)
     automatic = cfg.data.get("batch_size") == "auto"
     if automatic:
         cfg.data.batch_size = 1  # until the task is there, whose steps are measured
@@ -110,7 +112,9 @@ def build(cfg: DictConfig, *, started: float, overrides: Sequence[str] | None = 
     record = RunRecord(output_dir, config=config, started=started)
     loggers = build_each(cfg.get("logger"), "logger", save_dir=cfg.output_dir)
     watch = WatchRanks(lambda: resume_command(output_dir))
-    trainer = build_trainer(cfg, [record, watch, *_callbacks(cfg)], loggers=loggers, saved=saved)
+    # Last, so that it traces nothing of what the others do before a batch.
+    profile = [Profile(output_dir / "profile")] if cfg.profile else []
+    trainer = build_trainer(cfg, [record, watch, *_callbacks(cfg), *profile], loggers=loggers, saved=saved)
     if saved is not None:
         check_processes(cfg, saved.checkpoint, trainer.world_size)
     # Now: Lightning does so only once a checkpoint was loaded, whose digits get lost, and an average was set up.
@@ -336,6 +340,12 @@ def _build(node: Any, where: str, **extra: Any) -> Any:
 def _check_length(options: DictConfig) -> None:
     if options.get("max_epochs") in (None, -1) and options.get("max_steps", -1) == -1 and not options.get("max_time"):
         raise OptionError("trainer.max_epochs", "the run would never end", "set it, or trainer.max_steps")
+
+
+def _check_profile(cfg: DictConfig) -> None:
+    profiler = cfg.trainer.get("profiler")
+    if cfg.profile and ("pytorch" in str(profiler).lower().rpartition(".")[2]):
+        raise OptionError("profile", "trainer.profiler uses the profiler already", "set trainer.profiler=null")
 
 
 def _weigh_classes(cfg: DictConfig, data: DataModule) -> None:

@@ -56,7 +56,7 @@ class Cost(Callback):
         self._batches = 0
         self._probed_at: int | None = None
         self._saved: Saved | None = None
-        self._is_looked_at = False
+        self._is_looked_at = self._is_paused = False
         self._clock: tuple[int, float, float | None] | None = None  # batches, time, joules when it was started
         self._timed_batches, self._timed_seconds, self._timed_joules = 0, 0.0, 0.0
         self._epochs: list[float] = []
@@ -95,7 +95,7 @@ class Cost(Callback):
             return
         if number >= self._probed_at + getattr(pl_module, "batches_a_step", 1):
             self._is_looked_at = False
-        if number < self._probed_at + self._warm_up(trainer):
+        if self._is_paused or number < self._probed_at + self._warm_up(trainer):
             return
         if self._clock is None:
             self._clock = number, _now(pl_module), joules(pl_module.device)
@@ -161,6 +161,15 @@ class Cost(Callback):
         if self._saved is not None:
             self._saved.stop()
             self._saved = None
+
+    def pause(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Times neither the batch that has begun nor those after it, until `go_on`."""
+        self._stop_clock(trainer, pl_module, self._batches - 1)
+        self._is_paused = True
+
+    def go_on(self) -> None:
+        """Times the batches from the next one on."""
+        self._is_paused = False
 
     def facts(self, trainer: Trainer) -> dict[str, float | None]:
         """Returns what `metrics.json` says of the cost."""

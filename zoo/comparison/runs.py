@@ -25,6 +25,7 @@ _PLACES = (
     "hydra",
     "logger",
     "explanations",
+    "profile",
     "seeds",
 )
 _LEAVES = ("seed", "dirpath", "mean", "std", "naive_error")
