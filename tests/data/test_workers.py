@@ -77,7 +77,7 @@ def test_a_worker_of_another_loader_that_is_killed_is_noticed_too():
 
 
 # Where a worker dies while a batch is handed over, torch opens files to see whether there are too many, and leaves one.
-@pytest.mark.filterwarnings("ignore:.*unclosed file:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*FileIO:pytest.PytestUnraisableExceptionWarning")
 def test_a_worker_outlives_one_signal_but_not_two():
     before = {child.pid for child in torch.multiprocessing.active_children()}
     batches = batches_of(loader_of(Numbers(400), worker_init_fn=outlive_one_signal))
