@@ -29,6 +29,7 @@ WATCHED: tuple[type[nn.Module], ...] = (*ACTIVATIONS, *BLOCKS)
 _PARAMETRIZED = ".parametrizations."
 _NEAR = 0.02
 _MOST_COMPARED = 2**18  # weights of a matrix, in its first rows, that are copied to see how far a step moves them
+_MOST_SEEN, _FEWEST_SEEN = 2**18, 16  # values of what a layer gives that are looked at, and samples at least
 
 
 class Weights(NamedTuple):
@@ -146,7 +147,8 @@ class LayerFigures:
             values = output[0] if isinstance(output, tuple) and not isinstance(output, PackedSequence) else output
             values = values.data if isinstance(values, PackedSequence) else values
             if module.training and isinstance(values, Tensor) and values.ndim >= 2 and values.numel():
-                self._seen[name] = _of_outputs(module, values.detach())  # of the last call, if it is called often
+                samples = max(_FEWEST_SEEN, _MOST_SEEN // values[0].numel())
+                self._seen[name] = _of_outputs(module, values.detach()[:samples])  # of the last call
 
         return look
 
