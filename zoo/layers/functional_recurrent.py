@@ -46,7 +46,12 @@ def run_recurrent(
     """
     run = _FUNCTIONS[mode]
     options = (True, num_layers, 0.0, training, bidirectional)
-    with _compacting(inputs):
+    if mode == "LSTM" and _lacks_autocast_dtype(inputs):
+        inputs, state = inputs.to(weights[0].dtype), tuple(part.to(weights[0].dtype) for part in state)
+        context: contextlib.AbstractContextManager[None] = torch.autocast("cpu", enabled=False)
+    else:
+        context = _compacting(inputs)
+    with context:
         if lengths is None:
             outputs, *final = run(inputs, _as_torch(state), weights, *options, True)
             return outputs, tuple(final)
@@ -70,6 +75,15 @@ def part_of(state: State, first: int, count: int) -> State:
 def joined(states: Sequence[State]) -> State:
     """The state of all layers and directions, from those of some."""
     return tuple(torch.cat(parts) for parts in zip(*states, strict=True))
+
+
+def _lacks_autocast_dtype(inputs: Tensor) -> bool:
+    """Whether autocast is on, to a type that this processor's oneDNN has no LSTM of: torch would call it and fail."""
+    if inputs.is_cuda or not torch.is_autocast_enabled("cpu"):
+        return False
+    half = torch.get_autocast_dtype("cpu") == torch.float16
+    supports = torch.ops.mkldnn._is_mkldnn_fp16_supported if half else torch.ops.mkldnn._is_mkldnn_bf16_supported
+    return not supports()
 
 
 @contextlib.contextmanager
