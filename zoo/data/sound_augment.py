@@ -105,7 +105,7 @@ class SoundAugment(CountedDraws):
         length = waves.shape[1]
         time = torch.arange(length, device=waves.device, dtype=torch.float32)
         if self.speed:
-            # The last bit of a power may depend on how many are computed at once, and on the processor; rounded it does not.
+            # The last bit of a power may depend on how many are computed at once; rounded from more bits it does not.
             rate = ((1 + self.speed) ** (2 * draw["speed"].double() - 1)).float().unsqueeze(1)
             time = (time - length / 2) * rate + length / 2
         if self.shift:
