@@ -17,7 +17,8 @@ from zoo.callbacks.detection_examples import DetectionExamples
 from zoo.callbacks.detection_report import DetectionReport
 from zoo.callbacks.tensorboard import TensorBoard
 
-FILES = ["confusion_matrix.png", "detections.csv", "per_class.csv", "precision_recall.png", "worst_images.png"]
+TABLES = ["detections.csv", "intervals.csv", "per_class.csv"]
+FILES = sorted([*TABLES, "confusion_matrix.png", "precision_recall.png", "worst_images.png"])
 LEFT, RIGHT = [10.0, 10.0, 30.0, 30.0], [40.0, 10.0, 60.0, 30.0]
 # In pixels of the original, twice those of the input; the last object is ignored.
 OBJECTS = [[[*LEFT, 0, 0], [*RIGHT, 1, 0], [0, 40, 20, 60, 1, 1]], [[*LEFT, 1, 0]], []]

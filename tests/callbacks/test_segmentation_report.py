@@ -1,8 +1,10 @@
 """What is told of a segmentation: tables, pictures in the report and in TensorBoard, colours."""
 
 import csv
+import json
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -69,6 +71,7 @@ def test_a_run_shows_fixed_images_and_reports_the_worst(tmp_path):
     report = tmp_path / "report"
     assert {path.name for path in report.iterdir()} == {
         "confusion_matrix.png",
+        "intervals.csv",
         "per_class.csv",
         "per_image.csv",
         "worst_images.png",
@@ -76,6 +79,12 @@ def test_a_run_shows_fixed_images_and_reports_the_worst(tmp_path):
     rows = list(csv.DictReader((report / "per_image.csv").read_text().splitlines()))
     assert [row["name"] for row in rows] == [f"test[{number}]" for number in range(5)]
     assert len((report / "per_class.csv").read_text().splitlines()) == 12
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    bounded = list(csv.DictReader((report / "intervals.csv").read_text().splitlines()))
+    assert [row["metric"] for row in bounded] == ["mean_iou", "mean_dice", "pixel_accuracy"]
+    for row in bounded:
+        assert float(row["value"]) == pytest.approx(metrics[f"test/{row['metric']}"], abs=1e-5)
+        assert float(row["low"]) < float(row["value"]) < float(row["high"])
     events = EventAccumulator(str(tmp_path / "tensorboard" / "val"), size_guidance={"images": 0})
     events.Reload()
     assert [event.step for event in events.Images("report/segmentation")] == [2, 4]

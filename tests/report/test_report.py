@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from zoo.cli.report import main
 from zoo.errors import DataError
 from zoo.report.files import read_files
-from zoo.report.intervals import bootstrap, f1_macro, intervals, wilson
+from zoo.report.intervals import intervals
 from zoo.report.page import write_report
+from zoo.report.statistics import auroc, bootstrap, f1_macro, wilson
 
 ROOT = Path(__file__).parents[2]
 RIGHT, TOTAL = 80, 100
@@ -102,6 +103,40 @@ def test_the_f1_score_is_that_of_scikit_learn() -> None:
     counts = np.zeros((1, 5, 5))  # the last class is neither there nor predicted
     np.add.at(counts[0], (targets, preds), 1)
     assert f1_macro(counts)[0] == pytest.approx(f1_score(targets, preds, average="macro"))
+
+
+def scored(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns probabilities (N, 3), in places equal, and true classes."""
+    draw = np.random.default_rng(seed)
+    targets = draw.integers(0, 3, size)
+    scores = np.exp(draw.normal(0, 1, (size, 3)) + 1.2 * np.eye(3)[targets]).round(1)
+    return scores / scores.sum(1, keepdims=True), targets
+
+
+def test_the_area_under_the_roc_curve_is_that_of_scikit_learn() -> None:
+    probabilities, targets = scored(200, 0)
+    area, (low, high) = auroc(probabilities, targets) or (0, (0, 0))
+    assert area == pytest.approx(roc_auc_score(targets, probabilities, multi_class="ovr"))
+    assert 0 < low < area < high < 1
+
+
+def test_the_interval_of_the_area_holds_the_true_one_in_most_samples() -> None:
+    truth = (auroc(*scored(100_000, 0)) or (0,))[0]
+    found = [auroc(*scored(100, seed)) for seed in range(1, 301)]
+    held = sum(each is not None and each[1][0] <= truth <= each[1][1] for each in found)
+    assert 0.92 <= held / len(found) <= 0.98
+
+
+def test_nothing_is_said_of_an_area_without_mistakes_or_without_a_rest() -> None:
+    assert auroc(np.eye(2)[[0, 1, 0]], np.array([0, 1, 0])) is None
+    assert auroc(np.eye(2)[[0, 1, 0]], np.array([1, 1, 1])) is None
+
+
+def test_metrics_of_all_images_have_the_intervals_that_their_report_wrote(run: Path) -> None:
+    rows = [["metric", "value", "low", "high"], ["map", "0.5", "0.4", "0.6"], ["map_50", "0.9", "0.8", "0.95"]]
+    table(run / "report" / "intervals.csv", rows)
+    (run / "metrics.json").write_text(json.dumps({"test/map": 0.5, "test/map_50": 0.7}))
+    assert intervals(read_files(run)) == {"test/map": (0.4, 0.6)}
 
 
 @pytest.mark.parametrize("kept", ["config.yaml", "metrics.json"])

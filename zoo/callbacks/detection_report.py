@@ -19,6 +19,7 @@ from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.image_grid import preprocessing_of
 from zoo.metrics.detection import class_precisions
 from zoo.metrics.detection_matching import Verdicts, average_precision, confusions, judge, match
+from zoo.metrics.image_resampling import Bounded, bounded_precisions
 from zoo.ranges import Fraction, NonNegativeInt
 
 NOTHING = "nothing"
@@ -77,7 +78,9 @@ class _Image(NamedTuple):
 
 
 class DetectionReport(FinalReport):
-    """Writes `detections.csv`, `per_class.csv` and pictures after a test, or a validation that is not part of a fit.
+    """Writes tables and pictures after a test, or a validation that is not part of a fit.
+
+    The tables are `detections.csv`, `per_class.csv`, and `intervals.csv` of the metrics of all images together.
 
     A task takes part by returning `{"detections": (B, D, 6), "objects": (B, M, 6), "index": (B,)}` from its step. The
     same pictures and the table of classes are shown in TensorBoard as `report/...` where the trainer logs there.
@@ -131,6 +134,9 @@ class DetectionReport(FinalReport):
         )
         classes = per_class(list(images.values()), np.asarray(counts), class_names)
         _write(self.directory / "per_class.csv", DetectedClass._fields, classes)
+        boxes = zip(*((image.found, image.truth) for image in images.values()), strict=True)
+        bounded = bounded_precisions(*boxes, max_detections=getattr(pl_module, "max_detections", 100))
+        _write(self.directory / "intervals.csv", Bounded._fields, bounded)
         captions = [_caption(names[kept.sample], images[kept.sample]) for kept in worst]
         pictures = _draw(list(images.values()), np.asarray(counts), worst, captions, class_names, stage)
         show(trainer, stage, pictures, directory=self.directory, texts={"per_class": markdown(classes)})

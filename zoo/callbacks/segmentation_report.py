@@ -16,6 +16,7 @@ from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.image_grid import preprocessing_of
 from zoo.callbacks.mask_pictures import comparison
 from zoo.callbacks.segmentation_examples import Segmented, is_segmentation, segmented
+from zoo.metrics.image_resampling import Bounded, bounded_shares
 from zoo.metrics.segmentation import count_pixels, iou
 from zoo.ranges import NonNegativeInt
 
@@ -38,7 +39,9 @@ class _Image(NamedTuple):
 
 
 class SegmentationReport(FinalReport):
-    """Writes `per_image.csv`, `per_class.csv` and pictures after a test, or a validation that is not part of a fit.
+    """Writes tables and pictures after a test, or a validation that is not part of a fit.
+
+    The tables are `per_image.csv`, `per_class.csv`, and `intervals.csv` of the metrics of all images together.
 
     A task takes part by returning `{"masks": (B, H, W), "targets": (B, H, W), "index": (B,)}` from its step. The same
     pictures and the table of classes are shown in TensorBoard as `report/...` where the trainer logs there.
@@ -52,6 +55,7 @@ class SegmentationReport(FinalReport):
         self.directory, self.num_images = Path(directory), num_images
         self._confusions: np.ndarray | int = 0
         self._images: list[_Image] = []
+        self._counts: dict[int, np.ndarray] = {}
         self._worst: list[tuple[_Image, Segmented]] = []
 
     def keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, stage: str) -> None:
@@ -68,6 +72,7 @@ class SegmentationReport(FinalReport):
         columns = iou(counts).nanmean(1).tolist(), accuracy.tolist(), outputs["index"].tolist()
         images = [_Image(*row) for row in zip(*columns, strict=True)]
         self._images += images
+        self._counts.update(zip(columns[2], counts.cpu().numpy(), strict=True))
         judged = [place for place in range(len(images)) if images[place].mean_iou == images[place].mean_iou]
         rows = nsmallest(self.num_images, judged, key=images.__getitem__)
         shown = segmented(outputs, batch, torch.tensor(rows, dtype=torch.long), preprocessing_of(trainer))
@@ -76,8 +81,8 @@ class SegmentationReport(FinalReport):
 
     def report(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Writes the report."""
-        shards = gather((self._confusions, self._images, self._worst), trainer.world_size)
-        self._confusions, self._images, self._worst = 0, [], []
+        shards = gather((self._confusions, self._images, self._worst, self._counts), trainer.world_size)
+        self._confusions, self._images, self._worst, self._counts = 0, [], [], {}
         images = {image.sample: image for shard in shards for image in shard[1]}
         if not trainer.is_global_zero or not images:
             return
@@ -93,6 +98,8 @@ class SegmentationReport(FinalReport):
             for sample, image in sorted(images.items())
         ]
         _write(self.directory / "per_image.csv", ("index", "name", "mean_iou", "pixel_accuracy"), rows)
+        counts = {sample: own for shard in shards for sample, own in shard[3].items()}
+        _write(self.directory / "intervals.csv", Bounded._fields, bounded_shares(np.stack(list(counts.values()))))
         pictures = _draw(confusions, worst, class_names, stage)
         show(trainer, stage, pictures, directory=self.directory, texts={"per_class": markdown(classes)})
 

@@ -10,7 +10,7 @@ import yaml
 
 from zoo.report import words
 from zoo.report.files import RunFiles
-from zoo.report.intervals import Interval
+from zoo.report.statistics import Interval
 
 
 def card(run: RunFiles, between: Mapping[str, Interval]) -> str:

@@ -1,11 +1,10 @@
 """Confidence intervals of metrics, from what was predicted for each sample of the test.
 
-Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927; Efron, "Bootstrap Methods: Another
-Look at the Jackknife", 1979. They tell how far the metric may be from that on all data of the kind, not how far another
-seed's run would be: `seeds=5` tells that.
+They tell how far the metric may be from that on all data of the kind, not how far another seed's run would be:
+`seeds=5` tells that. The calibration error has none, since drawing samples again makes it larger, and neither have FID
+and its like.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,12 @@ from typing import Any
 import numpy as np
 
 from zoo.report.files import RunFiles, read_table
+from zoo.report.statistics import DRAWS, Interval, Known, auroc, bootstrap, f1_macro, middle, wilson
 
-Z = 1.959964  # of the 95 % interval
-_DRAWS = 1000
 _CLOSE = 2e-3  # by which a metric may differ from that of the table, and still be the same
 _NEAR = 0.05  # share of a metric by which the windows that do not overlap may differ from all
-_FEWEST, _MANY = 8, 2000  # values of a mean: fewer give no interval, more need no bootstrap
+_FEWEST = 8  # values of a mean that give an interval
 _LARGE = 5_000_000  # bytes of a table whose probabilities are not read
-
-Interval = tuple[float, float]
-Known = tuple[float, Interval]  # a value with its interval
 
 
 def intervals(run: RunFiles) -> dict[str, Interval]:
@@ -31,7 +26,7 @@ def intervals(run: RunFiles) -> dict[str, Interval]:
     Args:
         run: a run, or an evaluation, that wrote what it predicted for each sample.
     """
-    found = {**_of_parts(run), **_of_strings(run), **_of_classes(run)}
+    found = {**_of_parts(run), **_of_strings(run), **_of_classes(run), **_of_images(run)}
     return {name: found[short][1] for name, short in _judged(run.metrics) if _is(run.metrics[name], found.get(short))}
 
 
@@ -49,9 +44,9 @@ def _of_classes(run: RunFiles) -> dict[str, Known]:
         place = {name: number for number, name in enumerate(names)}
         counts = np.zeros((len(names), len(names)))  # (K, K), row the true class
         np.add.at(counts, tuple(np.array([[place[a], place[b]] for a, b in pairs]).T), 1)
-        drawn = np.random.default_rng(0).multinomial(total, counts.ravel() / total, _DRAWS)
-        scores = f1_macro(drawn.reshape(_DRAWS, *counts.shape))
-        found["f1_macro"] = (float(f1_macro(counts[None])[0]), _middle(scores))
+        drawn = np.random.default_rng(0).multinomial(total, counts.ravel() / total, DRAWS)
+        scores = f1_macro(drawn.reshape(DRAWS, *counts.shape))
+        found["f1_macro"] = (float(f1_macro(counts[None])[0]), middle(scores))
     return found
 
 
@@ -68,6 +63,8 @@ def _of_probabilities(table: Path | None) -> dict[str, Known]:
         return {}
     losses = -np.log(np.maximum(of_target, 1e-12))
     known = {name: (float(losses.mean()), bootstrap(losses)) for name in ("nll", "loss")}
+    area = auroc(chances, np.array([names.index(f"p_{row['target']}") for row in rows]))
+    known |= {} if area is None else {"auroc": area}
     if len(names) > 5:
         right = float((np.sum(chances > of_target[:, None], axis=1) < 5).sum())
         known["accuracy_top5"] = (right / len(rows), wilson(right, len(rows)))
@@ -87,6 +84,15 @@ def _of_strings(run: RunFiles) -> dict[str, Known]:
 def _of_parts(run: RunFiles) -> dict[str, Known]:
     """Returns the means over images, and over the windows of a forecast that do not overlap."""
     return {**_means(run, "per_image"), **_of_windows(run)}
+
+
+def _of_images(run: RunFiles) -> dict[str, Known]:
+    """Returns what was found by drawing images again, of metrics that are no means over them."""
+    rows = read_table(run.tables["intervals"]) if "intervals" in run.tables else []
+    try:
+        return {row["metric"]: (float(row["value"]), (float(row["low"]), float(row["high"]))) for row in rows}
+    except (KeyError, ValueError):
+        return {}
 
 
 def _of_windows(run: RunFiles) -> dict[str, Known]:
@@ -110,50 +116,6 @@ def _means(run: RunFiles, table: str) -> dict[str, Known]:
         if np.isfinite(values).all():
             found[name] = (float(values.mean()), bootstrap(values))
     return found
-
-
-def bootstrap(values: np.ndarray) -> Interval:
-    """Returns the 95 % interval of a mean; of many values by their standard error, which then is the same.
-
-    Args:
-        values: (N,).
-    """
-    if len(values) > _MANY:
-        mean, error = float(values.mean()), float(values.std()) / math.sqrt(len(values))
-        return mean - Z * error, mean + Z * error
-    draws = np.random.default_rng(0).integers(0, len(values), (_DRAWS, len(values)))
-    return _middle(values[draws].mean(1))
-
-
-def _middle(scores: np.ndarray) -> Interval:
-    low, high = np.quantile(scores, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def wilson(right: float, total: int) -> Interval:
-    """Returns the 95 % interval of a share.
-
-    Args:
-        right: how many are right.
-        total: of how many.
-    """
-    share, spread = right / total, Z**2 / total
-    centre = (share + spread / 2) / (1 + spread)
-    half = Z * math.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
-    return max(0.0, round(centre - half, 12)), min(1.0, round(centre + half, 12))
-
-
-def f1_macro(counts: np.ndarray) -> np.ndarray:
-    """Returns the mean over classes of the F1 score (B,), of those that are there or are predicted.
-
-    Args:
-        counts: (B, K, K), row the true class, column the predicted one.
-    """
-    right = np.diagonal(counts, axis1=1, axis2=2)  # (B, K)
-    seen = counts.sum(1) + counts.sum(2)
-    scores = np.where(seen > 0, 2 * right / np.maximum(seen, 1), 0)
-    means: np.ndarray = scores.sum(1) / np.maximum((seen > 0).sum(1), 1)
-    return means
 
 
 def _judged(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -12,7 +12,8 @@ from zoo.report import words
 from zoo.report.card import card
 from zoo.report.curves import draw_curves
 from zoo.report.files import RunFiles, read_files, read_table
-from zoo.report.intervals import Interval, intervals
+from zoo.report.intervals import intervals
+from zoo.report.statistics import Interval
 
 _LARGE = 400_000  # bytes of a picture from which on it is packed
 _CSS_DPI = 96
@@ -106,7 +107,8 @@ def _tiles(run: RunFiles, between: Mapping[str, Interval]) -> list[tuple[str, st
 def _about(between: Mapping[str, Interval]) -> str:
     over = "How far other seeds are from it, seeds=5 tells."
     if between:
-        return f"An interval says what the test's size leaves open (Wilson for shares, bootstrap for others). {over}"
+        how = "Wilson for shares, DeLong for AUROC, bootstrap for others"
+        return f"An interval says what the test's size leaves open ({how}). {over}"
     return f"What each sample adds to these metrics is not on record, so there are no intervals. {over}"
 
 

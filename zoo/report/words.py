@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zoo.report.files import RunFiles
-from zoo.report.intervals import Interval
+from zoo.report.statistics import Interval
 
 Rows = list[tuple[str, str]]
 
