@@ -1,12 +1,15 @@
 """What a run says of its cost, and that it leaves the run as it was."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 
+from zoo.build import build
 from zoo.checkpoint import load_checkpoint
 from zoo.config.entry import compose
 from zoo.run import train
@@ -52,6 +55,30 @@ def test_forecast_and_measurement_stand_side_by_side(tmp_path: Path) -> None:
     assert cost["seconds_in_all"] == pytest.approx(2 * cost["seconds_per_epoch"])
     assert cost["measured_seconds_in_all"] > cost["measured_seconds_per_epoch"] > 0
     assert cost["energy_wh"] is None and cost["notes"] == []
+
+
+class SlowOnce(Callback):
+    """A first validation that takes a second more than those after it."""
+
+    is_over = False
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        time.sleep(0.0 if self.is_over else 1.0)
+        self.is_over = True
+
+
+def test_what_the_first_validation_does_once_is_not_forecast_of_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Two batches of the first epoch are timed, which are too few; the second epoch has the others.
+    short = ["data.train_samples=96", "callbacks.cost.seconds=0.001", "trainer.max_epochs=3"]
+    built = build(compose([*TINY, *short, f"output_dir={tmp_path}"]), started=time.perf_counter())
+    built.trainer.callbacks.append(SlowOnce())
+    built.trainer.fit(built.task, datamodule=built.data)
+    cost = json.loads((tmp_path / "cost.json").read_text())
+    assert cost["seconds_per_batch"] is not None and 0 < cost["seconds_per_validation"] < 0.9
+    said = [line for line in capsys.readouterr().err.splitlines() if "an epoch (" in line]
+    assert len(said) == 1 and "of it validation" in said[0]
 
 
 def test_two_networks_cost_what_both_do(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class Cost(Callback):
         self._batches = 0
         self._probed_at: int | None = None
         self._saved: Saved | None = None
-        self._is_looked_at = self._is_paused = False
+        self._is_looked_at = self._is_paused = self._awaits_validation = False
         self._clock: tuple[int, float, float | None] | None = None  # batches, time, joules when it was started
         self._timed_batches, self._timed_seconds, self._timed_joules = 0, 0.0, 0.0
         self._epochs: list[float] = []
@@ -125,8 +125,11 @@ class Cost(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ends the clock of validation; until time was told, what was measured goes before what would be guessed."""
         self._validation.append(_now(pl_module) - self._validation_started)
-        if self.forecast is not None and self.forecast.seconds_per_batch is None:
+        if self.forecast is not None and (self.forecast.seconds_per_batch is None or self._awaits_validation):
             self.forecast.seconds_per_validation = statistics.median(self._validation[1:] or self._validation)
+        if self._awaits_validation:
+            self._awaits_validation = False
+            self._tell_time(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs what the epoch cost."""
@@ -282,11 +285,15 @@ class Cost(Callback):
         self.forecast.seconds_per_batch = self._timed_seconds / self._timed_batches
         self.forecast.watts = self._timed_joules / self._timed_seconds or None
         self.forecast.guess_validation(_validation_samples(trainer))
-        self.forecast.seconds_beside = statistics.median(self._beside) if self._beside else 0.0
-        self._tell_time(trainer)
+        if len(self._validation) == 1:  # the first one has what happens once, and the second is near
+            self._awaits_validation = True
+            self._end()
+        else:
+            self._tell_time(trainer)
 
     def _tell_time(self, trainer: Trainer) -> None:
         assert self.forecast is not None
+        self.forecast.seconds_beside = statistics.median(self._beside) if self._beside else 0.0
         self._say(trainer, self.forecast.time_line())
         self._write(trainer)
         self._end()
@@ -298,7 +305,6 @@ class Cost(Callback):
             forecast.seconds_per_batch = (
                 forecast.length.batch_size * trainer.world_size / statistics.median(record.rates[1:] or record.rates)
             )
-            forecast.seconds_beside = statistics.median(self._beside) if self._beside else 0.0
             self._tell_time(trainer)
 
     def _correct(self, trainer: Trainer, forecast: Forecast) -> None:
@@ -306,7 +312,7 @@ class Cost(Callback):
         seconds, said = self._epochs[1], forecast.seconds_per_epoch
         if said is None and not math.isinf(forecast.length.batches):
             self._take_time_of_epochs(trainer, forecast)
-        if said is None or abs(seconds - said) <= _OFF * said:
+        if said is None or self._awaits_validation or abs(seconds - said) <= _OFF * said:
             return
         to_go = "" if forecast.length.epochs is None else f", {duration(seconds * (forecast.length.epochs - 2))} to go"
         self._say(trainer, f"time: {duration(seconds)} an epoch as measured{to_go}")
