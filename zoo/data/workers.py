@@ -111,8 +111,11 @@ def _workers(iterator: Any) -> list[Any]:
 
 def _kill(iterator: Any) -> None:
     """Ends the workers of an iterator, which only read; torch waits for each until its time is over."""
-    for worker in _workers(iterator):
+    workers = _workers(iterator)
+    for worker in workers:
         worker.kill()
+    for worker in workers:
+        worker.join(_SECONDS_TO_DIE)
 
 
 @atexit.register
