@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.quiet import QUIET
 from zoo.checkpoint import load_checkpoint
 from zoo.comparison.runs import read_run
 from zoo.config.entry import compose
@@ -26,7 +27,7 @@ TINY = [
     "model=lenet",
     "trainer=cpu",
 ]
-TINY += ["trainer.max_epochs=2"]
+TINY += ["trainer.max_epochs=2", *QUIET]
 
 
 def run_tiny(directory: Path, *overrides: str) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Complet
     """The default job, as a user starts it."""
     directory = tmp_path_factory.mktemp("default") / "run"
     command = [sys.executable, "train.py", f"output_dir={directory}"]
-    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # the other cores are other tests'
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment), directory
 
 

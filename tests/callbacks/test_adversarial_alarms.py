@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.quiet import NO_REPORT
 from zoo.checkpoint import load_checkpoint
 from zoo.config.entry import compose
 from zoo.errors import TrainingStopped
@@ -14,7 +15,7 @@ from zoo.run import train
 
 TINY = ["data=ring", "data.num_samples=300", "data.num_eval_samples=100", "data.batch_size=100", "trainer=cpu"]
 TINY += ["data.eval_batch_size=100", "model.generator.hidden_size=8", "model.discriminator.hidden_size=8"]
-TINY += ["callbacks.model_graph=null", "callbacks.console=null", "callbacks.adversarial_alarms.warm_up=0"]
+TINY += [*NO_REPORT, "callbacks.console=null", "callbacks.adversarial_alarms.warm_up=0"]
 STANDING = ["optimizer.generator.lr=0", "optimizer.discriminator.lr=0"]  # so that samples stay in one place
 
 

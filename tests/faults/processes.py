@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 
+from tests.quiet import QUIET
+
 ROOT = Path(__file__).parent.parent.parent
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["zoo.run", "zoo.data.memory_images", "zoo.data.image_folder", "tests.faults.recorder"])
@@ -33,9 +35,8 @@ TINY = [
     "trainer=cpu",
     "trainer.max_epochs=3",
     "trainer.log_every_n_steps=1",
-    "logger.tensorboard=null",
     "callbacks.augmented_images=null",
-    "callbacks.model_graph=null",
+    *QUIET,
 ]
 
 
