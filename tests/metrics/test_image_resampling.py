@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.metrics.detection import class_precisions
+from zoo.metrics.coco_matching import match_coco
+from zoo.metrics.detection import COCOAveragePrecision
 from zoo.metrics.image_resampling import Bounded, bounded_precisions, bounded_shares
 
 NUM_CLASSES = 3
@@ -33,8 +34,15 @@ def boxes(images: int, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray
 
 def precisions(found: list[np.ndarray], objects: list[np.ndarray]) -> list[float]:
     """Returns `map` and `map_50` as torchmetrics and pycocotools have them."""
-    values = class_precisions([*map(torch.from_numpy, found)], [*map(torch.from_numpy, objects)], NUM_CLASSES)
-    return values.nanmean(0).tolist()
+    metric = COCOAveragePrecision()
+    for preds, targets in zip(found, objects, strict=True):
+        metric.update(torch.from_numpy(preds)[None], torch.from_numpy(targets)[None])
+    values = metric.compute()
+    return [float(values["map"]), float(values["map_50"])]
+
+
+def bounded(found: list[np.ndarray], objects: list[np.ndarray], **options: int) -> list[Bounded]:
+    return bounded_precisions(match_coco(found, objects, **options).values())
 
 
 def width(bounded: Bounded) -> float:
@@ -43,16 +51,16 @@ def width(bounded: Bounded) -> float:
 
 def test_precisions_are_cocos() -> None:
     found, objects = boxes(40)
-    bounded = bounded_precisions(found, objects)
-    assert [each.metric for each in bounded] == ["map", "map_50", "map_75"]
-    assert [each.value for each in bounded[:2]] == pytest.approx(precisions(found, objects), abs=1e-5)
-    assert all(0 <= each.low < each.value < each.high <= 1 for each in bounded)
+    precision = bounded(found, objects)
+    assert [each.metric for each in precision] == ["map", "map_50", "map_75"]
+    assert [each.value for each in precision[:2]] == pytest.approx(precisions(found, objects), abs=1e-5)
+    assert all(0 <= each.low < each.value < each.high <= 1 for each in precision)
 
 
 def test_the_interval_of_a_precision_is_as_wide_as_other_images_make_it() -> None:
     truth = np.array([precisions(*boxes(40, seed)) for seed in range(1, 81)])
-    bounded = bounded_precisions(*boxes(40))
-    for each, spread in zip(bounded, truth.std(0), strict=False):
+    precision = bounded(*boxes(40))
+    for each, spread in zip(precision, truth.std(0), strict=False):
         assert width(each) / 2 == pytest.approx(1.96 * spread, rel=0.35)
 
 
@@ -60,15 +68,15 @@ def test_at_most_so_many_detections_of_an_image_are_judged() -> None:
     found, objects = boxes(40)
     best = [own[np.argsort(-own[:, 4])][:2] for own in found]
     # Of each class's best two all are kept that are among the image's best two.
-    assert bounded_precisions(best, objects)[0].value < bounded_precisions(found, objects)[0].value
-    assert bounded_precisions(found, objects, max_detections=1)[0].value < bounded_precisions(found, objects)[0].value
+    assert bounded(best, objects)[0].value < bounded(found, objects)[0].value
+    assert bounded(found, objects, max_detections=1)[0].value < bounded(found, objects)[0].value
 
 
 def test_without_objects_or_with_one_image_nothing_is_said() -> None:
     found, objects = boxes(4)
-    assert bounded_precisions(found, [own[:0] for own in objects]) == []
-    assert bounded_precisions(found[:1], objects[:1]) == []
-    nothing = bounded_precisions([own[:0] for own in found], objects)
+    assert bounded(found, [own[:0] for own in objects]) == []
+    assert bounded(found[:1], objects[:1]) == []
+    nothing = bounded([own[:0] for own in found], objects)
     assert [each[1:] for each in nothing] == [(0, 0, 0)] * 3
 
 

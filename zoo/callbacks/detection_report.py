@@ -1,7 +1,7 @@
 """What a detector found, missed and made up, as tables and as pictures."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from zoo.callbacks.detection_figures import precision_recall
 from zoo.callbacks.examples import show
 from zoo.callbacks.final_report import FinalReport, gather
 from zoo.callbacks.image_grid import preprocessing_of
-from zoo.metrics.detection import class_precisions
+from zoo.metrics.coco_matching import CocoMatches, average_precisions, match_coco
 from zoo.metrics.detection_matching import Verdicts, average_precision, confusions, judge, match
 from zoo.metrics.image_resampling import Bounded, bounded_precisions
 from zoo.ranges import Fraction, NonNegativeInt
@@ -132,34 +132,38 @@ class DetectionReport(FinalReport):
             confusions(image.judged, image.truth, image.verdicts, num_classes=len(class_names))
             for image in images.values()
         )
-        classes = per_class(list(images.values()), np.asarray(counts), class_names)
+        boxes = [image.found for image in images.values()], [image.truth for image in images.values()]
+        coco = match_coco(*boxes, max_detections=getattr(pl_module, "max_detections", 100))
+        classes = per_class(list(images.values()), coco, np.asarray(counts), class_names)
         _write(self.directory / "per_class.csv", DetectedClass._fields, classes)
-        boxes = zip(*((image.found, image.truth) for image in images.values()), strict=True)
-        bounded = bounded_precisions(*boxes, max_detections=getattr(pl_module, "max_detections", 100))
-        _write(self.directory / "intervals.csv", Bounded._fields, bounded)
+        _write(self.directory / "intervals.csv", Bounded._fields, bounded_precisions(coco.values()))
         captions = [_caption(names[kept.sample], images[kept.sample]) for kept in worst]
         pictures = _draw(list(images.values()), np.asarray(counts), worst, captions, class_names, stage)
         show(trainer, stage, pictures, directory=self.directory, texts={"per_class": markdown(classes)})
 
 
-def per_class(images: Sequence[_Image], counts: np.ndarray, class_names: Sequence[str]) -> list[DetectedClass]:
+def per_class(
+    images: Sequence[_Image], coco: Mapping[int, CocoMatches], counts: np.ndarray, class_names: Sequence[str]
+) -> list[DetectedClass]:
     """Returns how each class does.
 
     Args:
         images: all of them.
+        coco: what COCO says of each class with objects, by label.
         counts: (K + 1, K + 1), how often each class (row) was taken for each, the last that of nothing.
         class_names: K names.
     """
     found, truth = [image.found for image in images], [image.truth for image in images]
-    coco = class_precisions([*map(torch.from_numpy, found)], [*map(torch.from_numpy, truth)], len(class_names))
     classes = []
     for label, name in enumerate(class_names):
         voc = average_precision(match(found, truth, label))
         right, missed, made_up = (int(counts[place]) for place in ((label, label), (label, -1), (-1, label)))
         objects = sum(int(((own[:, 4] == label) & (own[:, 5] == 0)).sum()) for own in truth)
         confused = objects - right - missed
-        ap, ap_50 = coco[label].tolist()
-        classes.append(DetectedClass(name, ap, ap_50, voc, objects, right, confused, missed, made_up))
+        ap = average_precisions(coco[label]) if label in coco else np.full(1, np.nan)  # (T,)
+        classes.append(
+            DetectedClass(name, float(ap.mean()), float(ap[0]), voc, objects, right, confused, missed, made_up)
+        )
     return classes
 
 

@@ -110,7 +110,7 @@ def _workers(iterator: Any) -> list[Any]:
 
 
 def _kill(iterator: Any) -> None:
-    """Ends the workers of an iterator, which only read; torch waits for each until its time is over."""
+    """Ends the workers of an iterator, which only read, and waits until they are gone; torch alone waits far longer."""
     workers = _workers(iterator)
     for worker in workers:
         worker.kill()

@@ -87,26 +87,6 @@ class VOCAveragePrecision(Metric):
         return result if self.per_class else result.nanmean().nan_to_num()
 
 
-def class_precisions(preds: list[Tensor], targets: list[Tensor], num_classes: int) -> Float[Tensor, "K 2"]:
-    """Returns COCO's average precision of each class, over overlaps 0.50 to 0.95 and at 0.50; NaN without objects.
-
-    Args:
-        preds: detections of each image, (D, 6).
-        targets: objects of each image, (M, 6).
-        num_classes: K.
-    """
-    metric = MeanAveragePrecision(iou_thresholds=_steps(0.5, 0.95, 10), rec_thresholds=_steps(0, 1, 101))
-    metric.extended_summary, metric.warn_on_many_detections = True, False
-    metric.update(*_as_torchmetrics(preds, targets))
-    values = metric.compute()
-    found = torch.full((num_classes, 2), torch.nan)
-    for place, label in enumerate(values["classes"].flatten().tolist()):
-        precision = torch.as_tensor(values["precision"])[:, :, place, 0, -1]  # overlaps, recalls
-        if (precision > -1).any():
-            found[label] = torch.stack([precision.mean(), precision[0].mean()])
-    return found
-
-
 def _as_torchmetrics(preds: Iterable[Tensor], targets: Iterable[Tensor]) -> tuple[list[dict[str, Tensor]], ...]:
     found = [own[own[:, 5] >= 0].double() for own in preds]
     objects = [own[own[:, 4] >= 0].double() for own in targets]

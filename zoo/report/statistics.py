@@ -89,8 +89,8 @@ def auroc(probabilities: np.ndarray, targets: np.ndarray) -> Known | None:
     if not 0 < area < 1:
         return None
     half = Z * float(np.linalg.norm(parts)) / len(areas) / (area * (1 - area))
-    middle = math.log(area / (1 - area))
-    return area, ((1 + math.tanh((middle - half) / 2)) / 2, (1 + math.tanh((middle + half) / 2)) / 2)
+    logit = math.log(area / (1 - area))
+    return area, ((1 + math.tanh((logit - half) / 2)) / 2, (1 + math.tanh((logit + half) / 2)) / 2)
 
 
 def _shares_below(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
