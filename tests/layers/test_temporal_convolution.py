@@ -44,3 +44,10 @@ def test_a_gradient_reaches_every_parameter(weight_norm: bool) -> None:
     encoder = TemporalEncoder(2, 4, num_layers=2, weight_norm=weight_norm)
     encoder(torch.randn(3, 20, 2)).sum().backward()
     assert all(parameter.grad is not None for parameter in encoder.parameters())
+
+
+def test_features_keep_their_size_through_untrained_blocks() -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(8, 100, 64)
+    features = TemporalEncoder(64, 64, num_layers=8)(inputs)
+    assert 0.5 < features.square().mean().sqrt() / inputs.square().mean().sqrt() < 2
