@@ -67,6 +67,7 @@ SGD = ["optimizer=sgd", "model=mlp"]
 TWENTY = f"model.hidden_sizes=[{','.join(['64'] * 20)}]"
 LOPSIDED = ["data=synthetic_images", FAULTY, "data.source._target_=faults.Lopsided", "data.source.num_samples=20000"]
 LOPSIDED += ["data.source.num_test_samples=5000", "data.source.noise=12", "data.image_size=8", "data.in_channels=1"]
+MISLABELLED = ["data=digits", FAULTY, "data.source._target_=faults.MislabelledDigits", "data.val_fraction=0.2"]
 FAULTS = {
     "vanishing, sgd": Case([*DIGITS, *SGD, TWENTY, "model.activation=sigmoid"], "vanishing gradients"),
     "vanishing, adamw": Case([*DIGITS, "model=mlp", TWENTY, "model.activation=sigmoid"], "vanishing gradients"),
@@ -84,6 +85,8 @@ FAULTS = {
         [*DIGITS, FAULTY, "data.source._target_=faults.ShuffledDigits", "model=mlp", "trainer.max_epochs=40"],
         "label noise",
     ),
+    "a fifth of labels wrong, cnn": Case(MISLABELLED, "label noise"),
+    "a fifth of labels wrong, mlp": Case([*MISLABELLED, "model=mlp", "optimizer=sgd"], "label noise"),
     "duplicates": Case([*DIGITS, FAULTY, "data.source._target_=faults.RepeatedDigits"], "leak"),
     "slow loader": Case([*DIGITS, FAULTY, "data._target_=faults.SlowImages", "trainer.max_epochs=6"], "loader-bound"),
     "one class": Case([*LOPSIDED, "model.width=8", "trainer.max_epochs=5"], "one class predicted"),

@@ -27,6 +27,19 @@ class ShuffledDigits(Digits):
         return splits | {"train": (images, labels[torch.randperm(len(labels), generator=generator("shuffled"))])}
 
 
+class MislabelledDigits(Digits):
+    """Digits of which a fifth are labelled as another."""
+
+    def load(self) -> Images:
+        """Returns the splits, the labels of training (and of validation, which is cut from it) partly wrong."""
+        splits = super().load()
+        images, labels = splits["train"]
+        numbers = generator("mislabelled")
+        is_wrong = torch.rand(len(labels), generator=numbers) < 0.2
+        others = (labels + torch.randint(1, 10, labels.shape, generator=numbers)) % 10
+        return splits | {"train": (images, torch.where(is_wrong, others, labels))}
+
+
 class RepeatedDigits(Digits):
     """Digits whose test split has training samples in it."""
 

@@ -12,9 +12,28 @@ from torch import Tensor
 from zoo.callbacks.loss_course import LossCourse
 from zoo.diagnosis.recorded import Validation
 
-_SURE = 0.9
+_FEWEST_MISTAKES = 20  # whose sureness tells anything
 _MOST_CLASSES = 100  # whose confusions are kept over time
 _MOST_FRAMES = 24
+
+
+def sure_mistakes(probabilities: Tensor, is_right: Tensor) -> float:
+    """Returns in what share of all pairs of a mistake and a right prediction the mistake is the surer one.
+
+    Mistakes of a model are less sure than what it gets right; where labels are wrong by chance, it is as sure of them.
+
+    Args:
+        probabilities: of the class that each sample was taken for, float (N,).
+        is_right: whether it is labelled as that class, bool (N,).
+
+    Returns:
+        The share, equals counted half, which is the area under the ROC curve of mistakes; NaN of fewer than 20 of them.
+    """
+    right, wrong = probabilities[is_right].sort().values, probabilities[~is_right]
+    if len(wrong) < _FEWEST_MISTAKES or not len(right):
+        return math.nan
+    below = torch.searchsorted(right, wrong) + torch.searchsorted(right, wrong, right=True)
+    return int(below.sum()) / (2 * len(right) * len(wrong))
 
 
 class ValidationRecorder:
@@ -31,7 +50,7 @@ class ValidationRecorder:
         self._waited, self._since, self._batches, self._waiting = 0.0, math.nan, 0, math.nan
         self._batch_ended: float | None = None
         self._counts: list[Tensor] = []
-        self._mistakes: list[Tensor] = []
+        self._surest: list[tuple[Tensor, Tensor]] = []
 
     def start_clocks(self) -> None:
         """Begins to measure how long batches are waited for."""
@@ -42,7 +61,7 @@ class ValidationRecorder:
         seconds = time.perf_counter() - self._since
         self._waiting = self._waited / seconds if seconds > 0 else math.nan
         self._waited /= max(self._batches, 1)
-        self._batch_ended, self._counts, self._mistakes = None, [], []
+        self._batch_ended, self._counts, self._surest = None, [], []
 
     def begin_batch(self) -> None:
         """Notes how long the batch was waited for."""
@@ -65,7 +84,7 @@ class ValidationRecorder:
             return
         num_classes = values[0].shape[1]
         surest, classes = values[0].max(1)
-        self._mistakes.append(((classes != values[1]) & (surest > _SURE)).sum())
+        self._surest.append((surest.float(), classes == values[1]))
         if num_classes <= _MOST_CLASSES:
             pairs = torch.bincount(values[1] * num_classes + classes, minlength=num_classes**2)
             self._counts.append(pairs.view(num_classes, num_classes))
@@ -107,17 +126,16 @@ class ValidationRecorder:
         if not self._counts:
             return {}
         counts = torch.stack(self._counts).sum(0)
-        mistakes = int(torch.stack(self._mistakes).sum())
         shares = counts
         if len(counts) == counts.shape[1] and counts.shape[1] <= _MOST_CLASSES:
             shares = torch.stack([counts.sum(1), counts.sum(0)])
             self.confusions.append((step, counts.int().cpu()))
             if len(self.confusions) > _MOST_FRAMES:
                 del self.confusions[1:-1:2]
-        self._counts, self._mistakes = [], []
+        sure = sure_mistakes(*map(torch.cat, zip(*self._surest, strict=True)))
+        self._counts, self._surest = [], []
         true, predicted = (shares / shares.sum(1, keepdim=True)).tolist()
-        share = mistakes / int(shares[0].sum())
-        return {"true_shares": true, "predicted_shares": predicted, "confident_mistakes": share}
+        return {"true_shares": true, "predicted_shares": predicted, "sure_mistakes": sure}
 
 
 def _memory(device: torch.device) -> float:

@@ -47,7 +47,7 @@ QUESTIONS: dict[str, Question] = {  # causes before their symptoms
     "one class predicted": Question(
         labels.one_class, Remedies.of_one_class, ("label noise", "underfitting", "plateau")
     ),
-    "plateau": Question(learning_rate.plateau, Remedies.of_plateau, ("underfitting",)),
+    "plateau": Question(learning_rate.plateau, Remedies.of_plateau, ("underfitting", "label noise")),
     "overfitting": Question(fit.overfitting, Remedies.of_overfitting),
     "underfitting": Question(fit.underfitting, Remedies.of_underfitting, ("plateau",)),
     "loader-bound": Question(cost.loader_bound, Remedies.of_loader),

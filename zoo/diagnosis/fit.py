@@ -1,6 +1,7 @@
 """Whether a run learns what holds beyond its own samples, and whether it can learn these."""
 
 import math
+from collections.abc import Sequence
 
 from zoo.diagnosis.recorded import PERSISTENCE, History, Validation, fallen, lasts, stands_still
 
@@ -27,7 +28,7 @@ def overfitting(history: History) -> str:
     last, since = seen[-1], [each for each in known if each.step > best.step]
     better = last.train_loss < best.train_loss
     limit = best.val_loss + max((RISEN - 1) * abs(best.val_loss), NOTICEABLE * abs(history.start))
-    if better and lasts(since, lambda each: each.val_loss > limit):
+    if better and lasts(since, lambda each: each.val_loss > limit) and _is_steady(since[-PERSISTENCE:]):
         losses = f"from {best.val_loss:.3g} to {last.val_loss:.3g} (limit {RISEN:g} times)"
         falls = f"while the training loss fell from {best.train_loss:.3g} to {last.train_loss:.3g}"
         return f"since epoch {best.epoch} the validation loss rose {losses}, {falls}"
@@ -65,6 +66,12 @@ def unlearned_batch(history: History) -> str:
         return ""
     share = f"{loss / start:.0%} of {start:.3g} at the start (limit {LEARNED_BATCH:.0%})"
     return f"after {seen[-1].step} steps on the same batches their loss is {loss:.3g}, {share}"
+
+
+def _is_steady(seen: Sequence[Validation]) -> bool:
+    """Whether validation losses do not swing to the double, as where averages of batch norm lag behind large steps."""
+    losses = [each.val_loss for each in seen]
+    return max(losses) - min(losses) <= abs(min(losses))
 
 
 def _gap(seen: Validation) -> float:

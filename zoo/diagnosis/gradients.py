@@ -1,5 +1,6 @@
 """Whether gradients reach the first layers, and in what size."""
 
+import math
 from statistics import median
 
 from zoo.diagnosis.recorded import LARGE_UPDATE, PERSISTENCE, History, fallen
@@ -31,7 +32,8 @@ def exploding(history: History) -> str:
         if at_last > 0 and at_first > EXPLODED * at_last:
             times = f"{at_first / at_last:.1g} times that at {last} (limit {EXPLODED:g})"
             return f"the root mean square of the gradients at {first} is {at_first:.1e}, {times}"
-    norms = [max((layer.gradient_norm for layer in step.layers.values()), default=0.0) for step in history.steps]
+    found_norms = [[layer.gradient_norm for layer in step.layers.values()] for step in history.steps]
+    norms = [max((norm for norm in each if not math.isnan(norm)), default=0.0) for each in found_norms]
     before, recent = norms[:-PERSISTENCE], norms[-PERSISTENCE:]
     if history.largest_update > LARGE_UPDATE:
         return ""  # the learning rate throws the weights to where gradients are large

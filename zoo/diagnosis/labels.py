@@ -6,9 +6,9 @@ from zoo.diagnosis.recorded import STILL, History, Validation, lasts
 
 COLLAPSED = 0.95  # share of one class among predictions
 REALLY = 0.9  # true share of a class, from which on a classifier may well name it alone
-SUSPECT = 0.05  # share of samples of which another class is almost sure
-MOST_MISTAKES = 0.5  # beyond, the model is wrong rather than the labels
-SOUND = 0.05  # gap of the accuracies, below which the surest mistakes are no overfitting
+AS_SURE = 0.32  # share of pairs in which a mistake is surer than a right prediction: 0.5 of wrong labels
+FEWEST_MISTAKES = 0.05  # share of validation
+MOST_MISTAKES = 0.5  # of those of naming the most frequent class: beyond, the model is wrong rather than the labels
 CHANCE = 1.6  # times the accuracy of guessing
 NEAR = 0.08  # of what is between guessing and all
 ABOVE_CHANCE = 0.25  # likewise, of what was learned by heart
@@ -27,7 +27,7 @@ def one_class(history: History) -> str:
 
 
 def noise(history: History) -> str:
-    """Labels that have nothing to do with samples; or samples of which a sound model is sure that they are others."""
+    """Labels that have nothing to do with samples; or mistakes of which a model is as sure as of the rest."""
     facts, seen = history.facts, history.validations
     if facts.num_classes < 2 or facts.overfits_batches or not seen:
         return ""
@@ -44,17 +44,20 @@ def noise(history: History) -> str:
         return f"{right}, but {guessed}: labels have nothing to do with samples"
     if _at_chance(history, chance):
         reached = f"though steps change half of the layers by up to {history.largest_update:.1%}"
-        return f"{right} and {guessed}, {reached}: labels have nothing to do with samples, or inputs do not tell"
+        cause = "labels have nothing to do with samples, or inputs do not tell this model"
+        return f"{right} and {guessed}, {reached}: {cause}"
 
-    def is_suspect(each: Validation) -> bool:
-        mistakes = 1 - each.val_accuracy
-        sound = mistakes < MOST_MISTAKES and each.train_accuracy - each.val_accuracy < SOUND
-        return sound and SUSPECT < each.confident_mistakes > mistakes / 2
-
-    if not lasts(seen, is_suspect):
+    if not lasts(seen, _are_as_sure):
         return ""
-    suspects = f"{last.confident_mistakes:.1%} of validation (limit {SUSPECT:.0%})"
-    return f"the model is above 90 % sure that {suspects} are another class than they are labelled"
+    others = f"{1 - last.val_accuracy:.1%} of validation are taken for another class than they are labelled"
+    sure = f"in {last.sure_mistakes:.0%} of pairs surer than of one that is right (limit {AS_SURE:.0%})"
+    return f"{others}, {sure}: mistakes of a model are doubtful, wrong labels are not"
+
+
+def _are_as_sure(seen: Validation) -> bool:
+    """Whether mistakes are told from right predictions hardly by how sure they are, of a model that has learned."""
+    mistakes, guessing = 1 - seen.val_accuracy, 1 - max(seen.true_shares, default=1)
+    return FEWEST_MISTAKES < mistakes < MOST_MISTAKES * guessing and seen.sure_mistakes > AS_SURE
 
 
 def _at_chance(history: History, chance: float) -> bool:
