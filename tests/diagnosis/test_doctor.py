@@ -241,6 +241,7 @@ def test_every_question_has_a_fault() -> None:
         {"steps": {"loss": [0.5] + [0.3] * 7}, "facts": {"untrained": False}},
         {"steps": {"loss": [3.3] + [0.3] * 7}},  # of random weights
         {"val_loss": [1.1, 0.7, 0.5, 0.6, 0.5, 0.6, 0.5, 0.51]},
+        {"val_loss": [1.1, 0.7, 0.5] + [0.6] * 5, "steps": {"lr": [0.01 * min(step, 6) for step in range(8)]}},
         {"val_loss": [2.3, 1.2, 0.7, 0.8, 0.7, 4.4, 1.5, 2.0]},  # batch norm, while steps are large
         {"val_accuracy": 0.85},
         {"predicted_shares": ONE_CLASS, "true_shares": [(0.97, *(0.03 / 9,) * 9)] * 8},

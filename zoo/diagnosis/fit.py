@@ -25,7 +25,8 @@ def overfitting(history: History) -> str:
         return ""
     known = [each for each in seen if not math.isnan(each.val_loss)]
     best = min(known, key=lambda each: each.val_loss, default=seen[0])
-    last, since = seen[-1], [each for each in known if each.step > best.step]
+    last, first = seen[-1], max(best.step, history.risen_until)  # steps that grow throw the validation loss up, too
+    since = [each for each in known if each.step > first]
     better = last.train_loss < best.train_loss
     limit = best.val_loss + max((RISEN - 1) * abs(best.val_loss), NOTICEABLE * abs(history.start))
     if better and lasts(since, lambda each: each.val_loss > limit) and _is_steady(since[-PERSISTENCE:]):

@@ -23,6 +23,7 @@ many symptoms: `doctor.diagnose` asks in the order of causes and leaves out what
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -165,6 +166,11 @@ class History:
     def lr_rises(self) -> bool:
         """Whether the schedule still warms up."""
         return len(self.steps) > 1 and self.steps[-1].lr > self.steps[-2].lr
+
+    @property
+    def risen_until(self) -> int:
+        """The last recorded step of a rising schedule; 0 where none rises."""
+        return max((step.step for before, step in pairwise(self.steps) if step.lr > before.lr), default=0)
 
     @property
     def typical_updates(self) -> list[float]:
