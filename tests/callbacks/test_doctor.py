@@ -83,3 +83,14 @@ def test_figures_are_those_of_the_definition_and_no_hook_stays() -> None:
     assert seen["2"].gradient_rms == pytest.approx(gradient.square().mean().sqrt().item())
     assert seen["0"].update_ratio == pytest.approx(0.01, rel=1e-3) and seen["2"].update_ratio == 0
     assert list(seen) == ["0", "1", "2", "3"] and not any(module._forward_hooks for module in model)
+
+
+def test_units_behind_global_pooling_are_not_told_dead() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 2, 1), nn.ReLU())
+    for layer in (model[0], model[3]):
+        nn.init.constant_(layer.bias, -100.0)
+    watching = LayerFigures(model)
+    model(torch.randn(8, 3, 5, 5, generator=torch.Generator().manual_seed(0))).sum().backward()
+    watching.gradients(torch.optim.SGD(model.parameters()))
+    seen = watching.finish()
+    assert seen["1"].dead == 1 and math.isnan(seen["4"].dead)

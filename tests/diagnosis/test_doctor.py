@@ -24,6 +24,7 @@ HEALTHY: dict[str, Any] = {
     "val_accuracy": [0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.93, 0.94],
     "true_shares": [(0.1,) * 10] * 8,
     "predicted_shares": [(0.1,) * 10] * 8,
+    "mistakes": 100,
     "sure_mistakes": 0.1,
     "losses": (),
     "waiting": 0.05,
@@ -80,7 +81,7 @@ def updates(ratio: float | list[float]) -> dict[str, dict[str, Any]]:
 
 
 UNLEARNED = {"train_loss": [2.3, 2.29, 2.27, 2.26, 2.24, 2.22, 2.21, 2.2]}
-NO_CLASSES: dict[str, Any] = dict.fromkeys(("train_accuracy", "val_accuracy", "sure_mistakes"), math.nan)
+NO_CLASSES: dict[str, Any] = dict.fromkeys(("train_accuracy", "val_accuracy", "mistakes", "sure_mistakes"), math.nan)
 NO_CLASSES |= {"true_shares": (), "predicted_shares": ()}
 STANDING = {"train_loss": 2.3, "val_loss": 2.3, "train_accuracy": 0.1, "val_accuracy": 0.1}
 FAULTS: list[tuple[dict[str, Any], str, str]] = [
@@ -242,6 +243,9 @@ def test_every_question_has_a_fault() -> None:
         {"steps": {"loss": [3.3] + [0.3] * 7}},  # of random weights
         {"val_loss": [1.1, 0.7, 0.5, 0.6, 0.5, 0.6, 0.5, 0.51]},
         {"val_loss": [1.1, 0.7, 0.5] + [0.6] * 5, "steps": {"lr": [0.01 * min(step, 6) for step in range(8)]}},
+        {"val_loss": [1.1, 0.7, 0.5] + [0.6] * 5, "mistakes": 2},
+        {"train_accuracy": 1.0, "val_accuracy": 0.9, "mistakes": 2},
+        {"val_loss": [1.1, 0.7, 0.5] + [0.6] * 5, "steps": {"lr": [0.01] * 7 + [0.011]}},  # which rises for long
         {"val_loss": [2.3, 1.2, 0.7, 0.8, 0.7, 4.4, 1.5, 2.0]},  # batch norm, while steps are large
         {"val_accuracy": 0.85},
         {"predicted_shares": ONE_CLASS, "true_shares": [(0.97, *(0.03 / 9,) * 9)] * 8},
@@ -275,7 +279,7 @@ def test_every_question_has_a_fault() -> None:
             "predicted_shares": ONE_CLASS,
         },
         dict.fromkeys(("train_loss", "val_loss", "train_accuracy", "val_accuracy", "waiting", "memory"), math.nan)
-        | {"true_shares": (), "predicted_shares": (), "sure_mistakes": math.nan},
+        | {"true_shares": (), "predicted_shares": (), "mistakes": math.nan, "sure_mistakes": math.nan},
     ],
 )
 def test_what_is_healthy_is_left_in_peace(changes: dict[str, Any]) -> None:

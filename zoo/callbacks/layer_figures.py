@@ -191,7 +191,8 @@ def _of_outputs(module: nn.Module, outputs: Tensor) -> dict[str, Tensor]:
         if isinstance(module, kind):
             distance = (values - (lower + upper) / 2).abs()
             figures["saturated"] = (distance > (1 - _NEAR) * (upper - lower) / 2).float().mean()
-    if isinstance(module, CAN_DIE):
+    # Behind global pooling, as in squeeze and excitation, half of the units are 0 as a rule: samples hardly differ.
+    if isinstance(module, CAN_DIE) and not (values.ndim == 4 and values.shape[2:].numel() == 1):
         channels = 1 if values.ndim > 3 else values.ndim - 1  # they stand last elsewhere
         largest = values.amax([dim for dim in range(values.ndim) if dim != channels])
         figures["dead"] = (largest <= 0).float().mean()

@@ -132,10 +132,11 @@ class ValidationRecorder:
             self.confusions.append((step, counts.int().cpu()))
             if len(self.confusions) > _MOST_FRAMES:
                 del self.confusions[1:-1:2]
-        sure = sure_mistakes(*map(torch.cat, zip(*self._surest, strict=True)))
+        surest, is_right = map(torch.cat, zip(*self._surest, strict=True))
         self._counts, self._surest = [], []
         true, predicted = (shares / shares.sum(1, keepdim=True)).tolist()
-        return {"true_shares": true, "predicted_shares": predicted, "sure_mistakes": sure}
+        mistakes = {"mistakes": int((~is_right).sum()), "sure_mistakes": sure_mistakes(surest, is_right)}
+        return {"true_shares": true, "predicted_shares": predicted, **mistakes}
 
 
 def _memory(device: torch.device) -> float:

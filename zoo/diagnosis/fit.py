@@ -10,6 +10,7 @@ NOTICEABLE = 0.03  # of the loss at the start, which a loss near zero must rise 
 GAP = 0.15  # of accuracies
 MASTERED = 0.9  # training accuracy from which such a gap is overfitting
 BY_HEART = 0.99
+FEWEST_MISTAKES = 5  # of validation: how often fewer are made is chance
 GAP_BY_HEART = 0.06  # of accuracies, where the training samples are known by heart
 POOR = 0.5  # of the loss at the start, by which that of a classifier must fall
 ANYTHING = 0.02  # by which any loss must fall: how low it can get is not known without classes
@@ -21,7 +22,7 @@ BATCH_STEPS = 100
 def overfitting(history: History) -> str:
     """Validation that gets worse while training gets better; or that stays far below it."""
     seen = history.validations
-    if history.facts.overfits_batches or not seen:
+    if history.facts.overfits_batches or not seen or seen[-1].mistakes < FEWEST_MISTAKES:
         return ""
     known = [each for each in seen if not math.isnan(each.val_loss)]
     best = min(known, key=lambda each: each.val_loss, default=seen[0])
@@ -29,7 +30,8 @@ def overfitting(history: History) -> str:
     since = [each for each in known if each.step > first]
     better = last.train_loss < best.train_loss
     limit = best.val_loss + max((RISEN - 1) * abs(best.val_loss), NOTICEABLE * abs(history.start))
-    if better and lasts(since, lambda each: each.val_loss > limit) and _is_steady(since[-PERSISTENCE:]):
+    rises = not history.lr_rises and lasts(since, lambda each: each.val_loss > limit)
+    if better and rises and _is_steady(since[-PERSISTENCE:]):
         losses = f"from {best.val_loss:.3g} to {last.val_loss:.3g} (limit {RISEN:g} times)"
         falls = f"while the training loss fell from {best.train_loss:.3g} to {last.train_loss:.3g}"
         return f"since epoch {best.epoch} the validation loss rose {losses}, {falls}"

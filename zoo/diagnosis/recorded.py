@@ -8,7 +8,8 @@ Recorded, as plain values that go into the checkpoint:
   a share of that of the weights. Of each activation: mean and standard deviation, and the shares of its values that are
   saturated and of its units that are dead (0 for the whole batch); of attention, entropy as a share of the largest.
 - `Validation`, once a validation: losses and accuracies, the course of the training loss since the one before, the
-  shares of true and of predicted classes, how sure mistakes are, the time spent waiting for data, and the memory taken.
+  shares of true and of predicted classes, mistakes and how sure they are, the time spent waiting for data, and the
+  memory taken.
 - `Facts`, once a run: number of classes, whether weights were untrained, how many samples of other splits are in the
   training split too (by a hash of the input).
 
@@ -94,6 +95,7 @@ class Validation:
         val_accuracy: of validation.
         true_shares: of each class, among the targets of validation.
         predicted_shares: of each class, among predictions.
+        mistakes: samples of validation that were taken for another class than theirs.
         sure_mistakes: how often a mistake is surer than a right prediction, of all their pairs; NaN of few mistakes.
         losses: means of equal parts of the training since the validation before, in the order of time.
         waiting: share of the time of training that was spent waiting for data.
@@ -109,6 +111,7 @@ class Validation:
     val_accuracy: float = math.nan
     true_shares: Sequence[float] = ()
     predicted_shares: Sequence[float] = ()
+    mistakes: float = math.nan
     sure_mistakes: float = math.nan
     losses: Sequence[float] = ()
     waiting: float = math.nan
