@@ -101,6 +101,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "norm of a layer's gradients is 90, 9e+02 times what it was before (limit 100)",
     ),
     ({"layers": {"act": {"dead": 0.8}}}, "dead ReLU", "80% of the units of act are 0 for all samples"),
+    ({"layers": {"act": {"dead": [0.4] * 5 + [0.9] * 3}}}, "dead ReLU", "90% of the units of act are 0"),
     ({"layers": {"act": {"saturated": 0.9}}}, "saturation", "90% of the outputs of act lie at their bounds"),
     (
         {"layers": updates(0.2), **STANDING, "train_loss": 4.0},
@@ -230,6 +231,7 @@ def test_every_question_has_a_fault() -> None:
         {"layers": {"0": {"gradient_norm": [0.1] * 5 + [90.0] * 3}}},  # the loss falls all the same
         {"layers": {"0": {"gradient_norm": math.nan}}, "steps": {"loss": [2.3] + [2.4] * 7}},  # no weights
         {"layers": {"act": {"dead": [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.3], "saturated": 0.5}}},
+        {"layers": {"act": {"dead": [0.4] * 5 + [0.7] * 3}}},  # it was not born so
         {"layers": updates(0.2)},  # large, but it learns
         {"layers": updates(1e-6)},
         {
