@@ -138,6 +138,11 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "at a learning rate of 0.1 the training loss is 4, from 2.3 at the start",
     ),
     (
+        {"layers": updates(0.2), "train_loss": [1.0, 0.5, 0.4, 0.4, 0.5, 0.9, 1.5, 1.4], "val_loss": 1.4},
+        "learning rate too high",
+        "and the training loss rose from 0.4 to 1.4, which was 2.3 at the start",
+    ),
+    (
         {"not_finite": "the loss is not finite at step 160", "losses": (3.0, 9.0)},
         "learning rate too high",
         "the training loss is 9, from 2.3 at the start, and then the loss is not finite at step 160",
@@ -166,6 +171,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "overfitting",
         "since epoch 3 the validation loss rose from 0.5 to 1 (limit 1.1 times), while the training loss fell from 0.4",
     ),
+    ({"train_accuracy": 0.6, "val_accuracy": 0.2}, "overfitting", "a gap of 40.0% (limit 35%), since epoch 1"),
     (
         {"train_accuracy": [math.nan, 0.8, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0], "val_accuracy": 0.7},
         "overfitting",
@@ -187,7 +193,11 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "underfitting",
         "the training loss stays at 2, 13% below 2.3 at the start (limit 50%)",
     ),
-    ({"predicted_shares": ONE_CLASS}, "one class predicted", "100.0% of validation are taken for class 0 (limit 95%)"),
+    (
+        {"predicted_shares": ONE_CLASS, "train_accuracy": 0.2},
+        "one class predicted",
+        "100.0% of validation are taken for class 0 (limit 95%)",
+    ),
     (
         {"sure_mistakes": 0.44, "val_accuracy": 0.8, "train_accuracy": 0.82},
         "label noise",
@@ -246,6 +256,8 @@ def test_every_question_has_a_fault() -> None:
         {"val_loss": [1.1, 0.7, 0.5, 0.6, 0.5, 0.6, 0.5, 0.51]},
         {"val_loss": [1.1, 0.7, 0.5] + [0.6] * 5, "steps": {"lr": [0.01 * min(step, 6) for step in range(8)]}},
         {"val_loss": [1.1, 0.7, 0.5] + [0.6] * 5, "mistakes": 2},
+        {"val_loss": [1.1, 0.7, 0.5] + [0.6] * 5, "train_loss": [0.61] * 4 + [0.6] * 4},  # nothing is learned by heart
+        {"predicted_shares": ONE_CLASS},  # but not in training: batch norm, whose averages lag behind
         {"train_accuracy": 1.0, "val_accuracy": 0.9, "mistakes": 2},
         {"val_loss": [1.1, 0.7, 0.5] + [0.6] * 5, "steps": {"lr": [0.01] * 7 + [0.011]}},  # which rises for long
         {"val_loss": [2.3, 1.2, 0.7, 0.8, 0.7, 4.4, 1.5, 2.0]},  # batch norm, while steps are large

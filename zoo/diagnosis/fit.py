@@ -7,11 +7,10 @@ from zoo.diagnosis.recorded import PERSISTENCE, History, Validation, fallen, las
 
 RISEN = 1.1  # times the lowest validation loss
 NOTICEABLE = 0.03  # of the loss at the start, which a loss near zero must rise by, too
+FALLEN = 0.95  # times the training loss of then, which has fallen meanwhile
 GAP = 0.15  # of accuracies
-MASTERED = 0.9  # training accuracy from which such a gap is overfitting
-BY_HEART = 0.99
+GAPS = {0.5: 0.35, 0.9: GAP, 0.99: 0.06}  # of accuracies, from a training accuracy on: the last is by heart
 FEWEST_MISTAKES = 5  # of validation: how often fewer are made is chance
-GAP_BY_HEART = 0.06  # of accuracies, where the training samples are known by heart
 POOR = 0.5  # of the loss at the start, by which that of a classifier must fall
 ANYTHING = 0.02  # by which any loss must fall: how low it can get is not known without classes
 STANDS_STILL = 0.02
@@ -22,21 +21,21 @@ BATCH_STEPS = 100
 def overfitting(history: History) -> str:
     """Validation that gets worse while training gets better; or that stays far below it."""
     seen = history.validations
-    if history.facts.overfits_batches or not seen or seen[-1].mistakes < FEWEST_MISTAKES:
+    if history.facts.overfits_batches or history.lr_rises or not seen or seen[-1].mistakes < FEWEST_MISTAKES:
         return ""
     known = [each for each in seen if not math.isnan(each.val_loss)]
     best = min(known, key=lambda each: each.val_loss, default=seen[0])
     last, first = seen[-1], max(best.step, history.risen_until)  # steps that grow throw the validation loss up, too
     since = [each for each in known if each.step > first]
-    better = last.train_loss < best.train_loss
+    better = last.train_loss < best.train_loss - (1 - FALLEN) * abs(best.train_loss)
     limit = best.val_loss + max((RISEN - 1) * abs(best.val_loss), NOTICEABLE * abs(history.start))
-    rises = not history.lr_rises and lasts(since, lambda each: each.val_loss > limit)
+    rises = lasts(since, lambda each: each.val_loss > limit)
     if better and rises and _is_steady(since[-PERSISTENCE:]):
         losses = f"from {best.val_loss:.3g} to {last.val_loss:.3g} (limit {RISEN:g} times)"
         falls = f"while the training loss fell from {best.train_loss:.3g} to {last.train_loss:.3g}"
         return f"since epoch {best.epoch} the validation loss rose {losses}, {falls}"
-    for mastered, gap in ((MASTERED, GAP), (BY_HEART, GAP_BY_HEART)):
-        apart = [each.train_accuracy >= mastered and _gap(each) > gap for each in seen]
+    for learned, gap in GAPS.items():
+        apart = [each.train_accuracy >= learned and _gap(each) > gap for each in seen]
         if len(apart) >= PERSISTENCE and all(apart[-PERSISTENCE:]):
             right = (
                 f"{last.train_accuracy:.1%} of the training samples are right, {last.val_accuracy:.1%} of validation"

@@ -13,6 +13,7 @@ CHANCE = 1.6  # times the accuracy of guessing
 NEAR = 0.08  # of what is between guessing and all
 ABOVE_CHANCE = 0.25  # likewise, of what was learned by heart
 LEAST_STEPS = 10  # of an epoch, from which on there are samples enough to learn from
+FIRST_STEPS = 100  # of a run, in which any classifier may name one class
 USUAL_UPDATE = 1e-3  # of the weights of half of the layers, in one step
 
 
@@ -21,6 +22,10 @@ def one_class(history: History) -> str:
     if history.facts.overfits_batches or history.lr_rises or not lasts(history.validations, _names_one):
         return ""
     last = history.validations[-1]
+    most = max(last.true_shares)
+    is_told_in_training = last.train_accuracy > most + ABOVE_CHANCE * (1 - most)
+    if last.step < FIRST_STEPS or is_told_in_training:
+        return ""
     number = _named(last)
     share = f"{last.predicted_shares[number]:.1%} of validation are taken for class {number} (limit {COLLAPSED:.0%})"
     return f"{share}, which {last.true_shares[number]:.1%} of it are"
@@ -37,7 +42,8 @@ def noise(history: History) -> str:
     guessed = f"{last.val_accuracy:.1%} of validation, as by guessing ({guessing:.1%})"
 
     def by_heart(each: Validation) -> bool:
-        return each.train_accuracy > guessing + ABOVE_CHANCE * (1 - guessing) and each.val_accuracy < chance
+        is_learned = each.train_accuracy > guessing + ABOVE_CHANCE * (1 - guessing)
+        return is_learned and each.val_accuracy < chance and not _names_one(each)
 
     # Of few samples, guessing at others is what overfitting looks like.
     if lasts(seen, by_heart) and last.step >= LEAST_STEPS * last.epoch:

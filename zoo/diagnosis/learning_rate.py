@@ -25,6 +25,7 @@ SMALL_UPDATE = 3e-3  # of any layer, in the largest step of the run
 LEARNED = 0.02  # of the loss at the start, by which it must fall before anything is learned
 THROWN = 1.5  # times the loss at the start, of two validations
 BLOWN = 3.0  # of a single one
+RISEN = 0.3  # of the loss at the start, by which two training losses are above the lowest
 BOUNCES = 0.02  # change of the training loss, as a share, that updates far too large leave it
 HALF = 0.5
 SLOW = 0.3  # of the loss at the start, by which it has fallen where steps do what they should
@@ -106,6 +107,9 @@ def _harm(history: History) -> str:
     losses = [each.train_loss for each in seen[-2:]]
     if len(losses) == 2 and max(fallen(loss, start) for loss in losses) < LEARNED:
         return f"the training loss is {losses[-1]:.3g}, from {start:.3g} at the start"
+    lowest = min(each.train_loss for each in seen)
+    if min(losses) > lowest + RISEN * abs(start):
+        return f"the training loss rose from {lowest:.3g} to {losses[-1]:.3g}, which was {start:.3g} at the start"
     recent = [each.train_loss for each in seen[-PERSISTENCE:]]
     still = len(recent) == PERSISTENCE and max(recent) - min(recent) < BOUNCES * abs(recent[-1])
     if still and history.largest_update > FAR_TOO_LARGE and fallen(losses[-1], start) < HALF:
