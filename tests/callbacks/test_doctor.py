@@ -83,6 +83,7 @@ def test_figures_are_those_of_the_definition_and_no_hook_stays() -> None:
     assert seen["2"].gradient_rms == pytest.approx(gradient.square().mean().sqrt().item())
     assert seen["0"].update_ratio == pytest.approx(0.01, rel=1e-3) and seen["2"].update_ratio == 0
     assert list(seen) == ["0", "1", "2", "3"] and not any(module._forward_hooks for module in model)
+    assert watching.moving == []  # nor a copy of weights
 
 
 def test_units_behind_global_pooling_are_not_told_dead() -> None:
@@ -94,3 +95,16 @@ def test_units_behind_global_pooling_are_not_told_dead() -> None:
     watching.gradients(torch.optim.SGD(model.parameters()))
     seen = watching.finish()
     assert seen["1"].dead == 1 and math.isnan(seen["4"].dead)
+
+
+def test_samples_for_histograms_are_those_of_their_step_and_hold_nothing_else() -> None:
+    model = nn.Sequential(nn.Linear(4, 300))
+    watching = LayerFigures(model)
+    model(torch.ones(2, 4)).sum().backward()
+    watching.gradients(torch.optim.SGD(model.parameters()))
+    weight = model[0].weight.detach().clone()
+    weights, gradients = watching.samples({"0"}, limit=8)
+    with torch.no_grad():
+        model[0].weight.zero_()
+    assert torch.equal(weights["0"], weight[:2])
+    assert gradients["0"].untyped_storage().nbytes() == 8 * 4

@@ -28,7 +28,7 @@ BLOCKS = (nn.RNNBase, nn.TransformerEncoderLayer, RecurrentEncoder, TransformerB
 WATCHED: tuple[type[nn.Module], ...] = (*ACTIVATIONS, *BLOCKS)
 _PARAMETRIZED = ".parametrizations."
 _NEAR = 0.02
-_MOST_COMPARED = 2**18  # weights of a matrix, in its first rows, that are copied to see how far a step moves them
+_MOST_COMPARED = 2**16  # weights of a matrix, in its first rows, that are copied to see how far a step moves them
 _MOST_SEEN, _FEWEST_SEEN = 2**18, 16  # values of what a layer gives that are looked at, and samples at least
 
 
@@ -79,8 +79,13 @@ class LayerFigures:
 
     @torch.no_grad()
     def finish(self) -> dict[str, Layer]:
-        """Takes the hooks off and returns the figures by the layers' names, in the order of the model."""
-        self.remove()
+        """Takes the hooks off and returns, once, the figures by the layers' names, in the order of the model."""
+        try:
+            return self._read()
+        finally:
+            self.remove()
+
+    def _read(self) -> dict[str, Layer]:
         if self._attention is not None:
             for name, entropy in self._attention.entropies.items():
                 self._seen.setdefault(name, {})["entropy"] = entropy
@@ -99,10 +104,10 @@ class LayerFigures:
         return {name: _layer(kind, read[name]) for name, kind in self._kinds.items() if name in read}
 
     def remove(self) -> None:
-        """Takes the hooks off."""
+        """Takes the hooks off, and drops the copies of weights, which would lie there until cycles are collected."""
         for hook in self._hooks:
             hook.remove()
-        self._hooks = []
+        self._hooks, self._moved, self._seen = [], [], {}
         if self._attention is not None:
             self._attention.remove()
 
@@ -114,13 +119,9 @@ class LayerFigures:
             limit: most values of a layer.
         """
         found = [each for each, _, _ in self._moved if each.layer in names]
-        weights = {each.layer: first_rows(each.parameter, limit=limit).float().cpu() for each in found}
-        gradients = {
-            each.layer: first_rows(each.parameter.grad, limit=limit).float().cpu()
-            for each in found
-            if each.parameter.grad is not None
-        }
-        return weights, gradients
+        weights = {each.layer: _copied(each.parameter, limit=limit) for each in found}
+        gradients = [(each.layer, each.parameter.grad) for each in found]
+        return weights, {name: _copied(grad, limit=limit) for name, grad in gradients if grad is not None}
 
     @property
     def moving(self) -> list[str]:
@@ -169,6 +170,11 @@ def weights_of(model: nn.Module) -> Iterator[Weights]:
 def first_rows(weight: Tensor, *, limit: int = _MOST_COMPARED) -> Tensor:
     """Returns the first rows of a matrix or filter, of no more values in all than `limit`, but at least one."""
     return weight.detach()[: max(1, limit // max(1, weight[0].numel()))]
+
+
+def _copied(weight: Tensor, *, limit: int) -> Tensor:
+    """Returns the first rows as they are now; a view would hold the whole, and change with it."""
+    return first_rows(weight, limit=limit).to("cpu", torch.float32, copy=True)
 
 
 def is_dense(gradient: Tensor | None) -> bool:

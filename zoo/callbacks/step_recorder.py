@@ -12,7 +12,7 @@ from zoo.callbacks.layer_figures import LayerFigures
 from zoo.diagnosis.recorded import Step
 
 _HISTOGRAMS = 12  # layers that have them
-_VALUES = 2**14  # of a layer, that they are made of
+_VALUES = 2**11  # of a layer, that they are made of
 
 
 class Recorded(NamedTuple):
