@@ -16,7 +16,7 @@ from zoo.callbacks import doctor_pictures
 from zoo.callbacks.examples import shows
 from zoo.callbacks.step_recorder import Recorded
 from zoo.callbacks.tensorboard import TensorBoard
-from zoo.diagnosis.recorded import History, Validation
+from zoo.diagnosis.recorded import History, Validation, known
 
 _FIRST_PICTURES = 120.0  # seconds of a run; the next ones come after twice the time, and so on
 _MOST_PENDING = 32  # steps that are kept until they are written
@@ -42,9 +42,8 @@ class DoctorPage:
 
     def _write_step(self, trainer: Trainer, recorded: Recorded) -> None:
         """Adds the points of a step to the curves, and its histograms."""
-        step, layers = recorded.step.step, recorded.step.layers.values()
-        norms = [layer.gradient_norm for layer in layers if not math.isnan(layer.gradient_norm)]
-        ratios = [layer.update_ratio for layer in layers if not math.isnan(layer.update_ratio)]
+        step = recorded.step.step
+        norms, ratios = (known(recorded.step, figure) for figure in ("gradient_norm", "update_ratio"))
         for logger in _pages(trainer):
             if norms:
                 logger.log_metrics({"doctor/gradient_norm": math.hypot(*norms)}, step)

@@ -104,7 +104,7 @@ class LayerFigures:
         return {name: _layer(kind, read[name]) for name, kind in self._kinds.items() if name in read}
 
     def remove(self) -> None:
-        """Takes the hooks off, and drops the copies of weights, which would lie there until cycles are collected."""
+        """Takes the hooks off, and drops the copies of weights."""
         for hook in self._hooks:
             hook.remove()
         self._hooks, self._moved, self._seen = [], [], {}

@@ -1,9 +1,8 @@
 """Whether gradients reach the first layers, and in what size."""
 
-import math
 from statistics import median
 
-from zoo.diagnosis.recorded import LARGE_UPDATE, PERSISTENCE, History, fallen
+from zoo.diagnosis.recorded import LARGE_UPDATE, PERSISTENCE, History, fallen, known
 
 VANISHED = 1e-4  # root mean square at the first layer, as a share of that at the last; five sigmoid layers have it
 LEARNS = 0.25  # of the loss at the start: where it has fallen by so much, gradients do what they should
@@ -32,8 +31,7 @@ def exploding(history: History) -> str:
         if at_last > 0 and at_first > EXPLODED * at_last:
             times = f"{at_first / at_last:.1g} times that at {last} (limit {EXPLODED:g})"
             return f"the root mean square of the gradients at {first} is {at_first:.1e}, {times}"
-    found_norms = [[layer.gradient_norm for layer in step.layers.values()] for step in history.steps]
-    norms = [max((norm for norm in each if not math.isnan(norm)), default=0.0) for each in found_norms]
+    norms = [max(known(step, "gradient_norm"), default=0.0) for step in history.steps]
     before, recent = norms[:-PERSISTENCE], norms[-PERSISTENCE:]
     if history.largest_update > LARGE_UPDATE:
         return ""  # the learning rate throws the weights to where gradients are large

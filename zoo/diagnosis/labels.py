@@ -22,9 +22,7 @@ def one_class(history: History) -> str:
     if history.facts.overfits_batches or history.lr_rises or not lasts(history.validations, _names_one):
         return ""
     last = history.validations[-1]
-    most = max(last.true_shares)
-    is_told_in_training = last.train_accuracy > most + ABOVE_CHANCE * (1 - most)
-    if last.step < FIRST_STEPS or is_told_in_training:
+    if last.step < FIRST_STEPS or _is_learned(last, max(last.true_shares)):
         return ""
     number = _named(last)
     share = f"{last.predicted_shares[number]:.1%} of validation are taken for class {number} (limit {COLLAPSED:.0%})"
@@ -42,8 +40,7 @@ def noise(history: History) -> str:
     guessed = f"{last.val_accuracy:.1%} of validation, as by guessing ({guessing:.1%})"
 
     def by_heart(each: Validation) -> bool:
-        is_learned = each.train_accuracy > guessing + ABOVE_CHANCE * (1 - guessing)
-        return is_learned and each.val_accuracy < chance and not _names_one(each)
+        return _is_learned(each, guessing) and each.val_accuracy < chance and not _names_one(each)
 
     # Of few samples, guessing at others is what overfitting looks like.
     if lasts(seen, by_heart) and last.step >= LEAST_STEPS * last.epoch:
@@ -58,6 +55,11 @@ def noise(history: History) -> str:
     others = f"{1 - last.val_accuracy:.1%} of validation are taken for another class than they are labelled"
     sure = f"in {last.sure_mistakes:.0%} of pairs surer than of one that is right (limit {AS_SURE:.0%})"
     return f"{others}, {sure}: mistakes of a model are doubtful, wrong labels are not"
+
+
+def _is_learned(seen: Validation, guessing: float) -> bool:
+    """Whether training samples are told clearly better than by guessing, which gets a share of them right."""
+    return seen.train_accuracy > guessing + ABOVE_CHANCE * (1 - guessing)
 
 
 def _are_as_sure(seen: Validation) -> bool:

@@ -178,9 +178,7 @@ class History:
     @property
     def typical_updates(self) -> list[float]:
         """Of each step, the update of the middle one of all layers: a single one may start at zero, or stand still."""
-        each = [[_figure(step, name, "update_ratio") for name in step.layers] for step in self.steps]
-        known = [[value for value in values if not math.isnan(value)] for values in each]
-        return [median(values) for values in known if values]
+        return [median(values) for step in self.steps if (values := known(step, "update_ratio"))]
 
     @property
     def largest_update(self) -> float:
@@ -222,6 +220,11 @@ class History:
         return cls(
             Facts(**plain["facts"]), steps, [Validation(**each) for each in plain["validations"]], plain["not_finite"]
         )
+
+
+def known(step: Step, figure: str) -> list[float]:
+    """Returns a figure of the layers that have it."""
+    return [value for name in step.layers if not math.isnan(value := _figure(step, name, figure))]
 
 
 def fallen(loss: float, start: float) -> float:
